@@ -88,7 +88,8 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {
       request.token = token
-      if (isSigned(request.routeOptions.config)) onContentRefused(request.raw, error => report(request, error, 401))
+      if (isSigned(request.routeOptions.config))
+        onContentRefused(request.raw, error => report(request, error, 401), onRefusal)
       next()
     }
     const stop = (error: unknown) => {

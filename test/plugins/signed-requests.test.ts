@@ -7,14 +7,14 @@ import Fastify, { type FastifyServerFactory } from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
 import t, { type Test } from 'tap'
-import { mutualTls, OAuthError, requireToken } from 'tlsbound'
+import { createVerifier, mutualTls, OAuthError, requireToken } from 'tlsbound'
 import { requireToken as requireTokenExpress } from 'tlsbound/express'
 import { requireToken as requireTokenHono, type TokenEnv } from 'tlsbound/hono'
 import { requireToken as requireTokenKoa } from 'tlsbound/koa'
 import type { Call } from '../../src/lab/connection.ts'
 import { type Signing, signCall } from '../helpers/client/sign-call.ts'
 import { accepted, connect, listen, material, pki, writing } from '../helpers/server/bound-api.ts'
-import { testSignedRequests } from '../helpers/server/signed-api.ts'
+import { breakOff, testSignedRequests } from '../helpers/server/signed-api.ts'
 import { until } from '../helpers/until.ts'
 
 const demand = { proof: 'signed-request' } as const
@@ -127,7 +127,7 @@ testSignedRequests('Node', {
         text => response.end(text),
         error => {
           if (error instanceof OAuthError) verifier.sendRefusal(response, error)
-          else if (error.code !== 'ECONNRESET') test.fail(error)
+          else if (!['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code)) test.fail(error)
         },
       )
     })
@@ -216,4 +216,74 @@ t.test('Koa verifies the target that the client sent, behind middleware that mou
   const call = (target: string) => signCall(alice, pki.alice, target, { token: writing })
   t.match(await alice.call('/api/text', call('/api/text')), { status: 200, text: '/text' })
   t.match(await alice.call('/api/text', call('/text')), { status: 401, body: { reason: 'signature_invalid' } })
+})
+
+t.test(
+  'a client that resets a request over HTTP/2 in its body ends nothing else, whenever the handler reads',
+  async t => {
+    const verifier = createVerifier(accepted)
+    const handlers: Record<string, (request: IncomingMessage) => void> = {
+      never: () => {},
+      'at once': request => void request.resume(),
+      later: request => void setTimeout(() => request.resume(), 150),
+      'in pieces': request => {
+        request.once('data', () => request.pause())
+        setTimeout(() => request.resume(), 150)
+      },
+      'with a listener': request => {
+        request.on('end', () => t.fail('the body is not complete')).resume()
+      },
+    }
+    for (const [name, handle] of Object.entries(handlers)) {
+      const errors: string[] = []
+      const server = mutualTls(material)((request, response) => {
+        verifier.verify(request, demand).then(
+          () => {
+            if (request.method === 'GET') return response.end('read')
+            if (name === 'with a listener')
+              request.on('error', (error: NodeJS.ErrnoException) => errors.push(`${error.code}`))
+            return handle(request)
+          },
+          error => verifier.sendRefusal(response, error),
+        )
+      })
+      const port = await listen(t, server)
+      const by = await connect(t, port, 'alice', 'h2')
+      const { headers } = signCall(by, pki.alice, '/text', { ...posted, token: writing })
+      await breakOff(by, '/text', { authorization: `Bearer ${writing}`, 'content-length': '5', ...headers })
+      await wait(200)
+      const other = await connect(t, port, 'alice', 'h2')
+      t.match(await other.call('/text', signCall(other, pki.alice, '/text', { token: writing })), { status: 200 }, name)
+      if (name !== 'with a listener') continue
+      await until(() => errors.length > 0)
+      t.same(errors, ['ECONNRESET'])
+    }
+  },
+)
+
+t.test('reports a body once, however many demands its request met', async t => {
+  const refusals: string[] = []
+  const onRefusal = (_request: unknown, { detail }: OAuthError) => void refusals.push(detail)
+  const verifier = createVerifier({ ...accepted, onRefusal })
+  const { call } = await startExpress(t, app => {
+    app.use('/api', requireTokenExpress(verifier, demand), requireTokenExpress(verifier, demand), express.text())
+  })
+  const fastify = Fastify({ serverFactory: mutualTls(material) as FastifyServerFactory })
+  await fastify.register(requireToken, { ...accepted, ...demand, onRefusal })
+  await fastify.register(async scope => {
+    await scope.register(requireToken, { ...accepted, ...demand, onRefusal, scope: 'notes:read' })
+    scope.post('/api/text', request => request.body)
+  })
+  await fastify.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => fastify.close())
+  const by = await connect(t, (fastify.server.address() as { port: number }).port)
+  const long = 'x'.repeat(300_000)
+  const given = [{ ...posted, body: long }, { sent: `${long.slice(1)}y` }] as const
+  t.match(await call('/api/text', ...given), mismatch)
+  t.same(refusals.splice(0), ['mismatch'])
+  t.match(
+    await by.call('/api/text', signCall(by, pki.alice, '/api/text', { token: writing, ...given[0] }, given[1])),
+    mismatch,
+  )
+  t.same(refusals, ['mismatch'])
 })
