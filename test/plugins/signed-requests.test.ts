@@ -7,7 +7,7 @@ import Fastify, { type FastifyServerFactory } from 'fastify'
 import { Hono } from 'hono'
 import Koa from 'koa'
 import t, { type Test } from 'tap'
-import { createVerifier, mutualTls, OAuthError, requireToken } from 'tlsbound'
+import { createVerifier, mutualTls, OAuthError, requireToken, type TokenDemand } from 'tlsbound'
 import { requireToken as requireTokenExpress } from 'tlsbound/express'
 import { requireToken as requireTokenHono, type TokenEnv } from 'tlsbound/hono'
 import { requireToken as requireTokenKoa } from 'tlsbound/koa'
@@ -217,6 +217,55 @@ t.test('Koa verifies the target that the client sent, behind middleware that mou
   t.match(await alice.call('/api/text', call('/api/text')), { status: 200, text: '/text' })
   t.match(await alice.call('/api/text', call('/text')), { status: 401, body: { reason: 'signature_invalid' } })
 })
+
+t.test(
+  'proofs and signatures are for the target that the client sent, behind mounts of Express and Koa (N-59 i)',
+  async t => {
+    const verifier = createVerifier(accepted)
+    const koa = (demand: TokenDemand) => {
+      const app = new Koa()
+      app.use(async (context, next) => {
+        context.url = context.url.replace('/inner', '')
+        await next()
+      })
+      app.use(requireTokenKoa(verifier, demand))
+      app.use(requireTokenKoa(verifier, demand))
+      app.use(context => {
+        context.body = context.url
+      })
+      return app.callback()
+    }
+    const app = express()
+    for (const proof of ['per-request', 'signed-request'] as const) {
+      const require = requireTokenExpress(verifier, { proof })
+      const router = express.Router().get('/text', require, (request, response) => void response.send(request.url))
+      app.use(`/${proof}/express`, require, router)
+      app.use(`/${proof}/koa`, koa({ proof }))
+    }
+    const mounts = [
+      '/per-request/express',
+      '/per-request/koa/inner',
+      '/signed-request/express',
+      '/signed-request/koa/inner',
+    ]
+    for (const [handler, of] of [
+      [app, mounts],
+      [koa({ proof: 'per-request' }), ['/inner']],
+    ] as const) {
+      const by = await connect(t, await listen(t, mutualTls(material)(handler)))
+      for (const path of of.map(mount => `${mount}/text`)) {
+        const isSigned = path.startsWith('/signed')
+        const call = (target: string) => {
+          if (isSigned) return by.call(path, signCall(by, pki.alice, path, { token: writing }, { target }))
+          return by.get(path, writing, by.prove(writing, { jti: `${target} at ${path}`, htm: 'GET', htu: target }))
+        }
+        t.match(await call(path), { status: 200, text: '/text' }, path)
+        t.match(await call('/text'), { status: 401, body: { reason: /^(?:proof|signature)_invalid$/ } }, path)
+        if (!isSigned) t.match(await call(path), { status: 401 }, 'the same id in another request')
+      }
+    }
+  },
+)
 
 t.test(
   'a client that resets a request over HTTP/2 in its body ends nothing else, whenever the handler reads',
