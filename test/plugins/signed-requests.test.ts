@@ -336,3 +336,48 @@ t.test('reports a body once, however many demands its request met', async t => {
   )
   t.same(refusals, ['mismatch'])
 })
+
+t.test('Fastify refuses a wrong body wherever its reader is, and whatever that answers', async t => {
+  for (const own of [true, false]) {
+    const app = Fastify({ serverFactory: mutualTls(material) as FastifyServerFactory })
+    const refusals: string[] = []
+    const onRefusal = (_request: unknown, { detail }: OAuthError) => void refusals.push(detail)
+    app.register(requireToken, { ...accepted, ...(own ? {} : demand), onRefusal })
+    const config = own ? { requireToken: demand } : {}
+    if (!own) app.post('/before', request => request.body) // the plugin does not see its registration
+    app.register(async scope => {
+      scope.setErrorHandler((error, _request, reply) => void reply.code(500).send({ own: String(error) }))
+      scope.post('/after', { config }, request => request.body)
+      scope.register(async streams => {
+        streams.removeAllContentTypeParsers()
+        streams.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+        streams.post('/caught', { config }, async (request, reply) => {
+          await read(request.body as IncomingMessage).catch(() => {})
+          reply.header('set-cookie', 'a=b').header('x-own', '1').type('text/html')
+          return '<p>done</p>'
+        })
+      })
+    })
+    app.setNotFoundHandler((request, reply) => void reply.code(404).send(request.body))
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    t.teardown(() => app.close())
+    const { port } = app.server.address() as { port: number }
+    for (const protocol of ['http/1.1', 'h2'])
+      for (const path of own ? ['/after', '/caught'] : ['/before', '/after', '/caught', '/none'])
+        for (const body of ['hello', 'x'.repeat(300_000)]) {
+          const by = await connect(t, port, 'alice', protocol)
+          const call = (sent: string) =>
+            by.call(path, signCall(by, pki.alice, path, { token: writing, ...posted, body }, { sent }))
+          t.match(await call(body), { status: path === '/none' ? 404 : 200 }, `control: ${path} ${protocol}`)
+          const { headers, ...answer } = await call(`y${body.slice(1)}`)
+          t.match(answer, mismatch, `${path} ${protocol} ${body.length}`)
+          t.match(headers, {
+            'accept-signature': /^sig=/,
+            'www-authenticate': /invalid_signature/,
+            'content-type': /json/,
+          })
+          t.notOk(headers['set-cookie'] ?? headers['x-own'], 'nothing of the response that was not sent')
+          t.same(refusals.splice(0), ['mismatch'])
+        }
+  }
+})
