@@ -1,11 +1,11 @@
 // What every adapter must do with a signed request: accept it, and refuse a body that differs from its digest before a handler acts.
-import { constants, connect as connectHttp2 } from 'node:http2'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createVerifier, type OAuthError, type Verifier } from 'tlsbound'
 import type { Call } from '../../../src/lab/connection.ts'
-import { type Signing, signCall } from '../client/sign-call.ts'
 import type { TestConnection } from '../../../src/testing/connection.ts'
+import { type Signing, signCall } from '../client/sign-call.ts'
 import { accepted, connect, onMutualTls, pki, type ServerFactory, writing } from './bound-api.ts'
 import { exchange } from './raw-http.ts'
 
