@@ -14,6 +14,7 @@ import {
   serializeInnerList,
   serializeItem,
 } from './structured-fields.ts'
+import { trimCharacters } from './trim.ts'
 
 /** The algorithms of RFC 9421 §3.3 for the keys of certificates. */
 export type SignatureAlgorithm = 'rsa-pss-sha512' | 'ecdsa-p256-sha256' | 'ecdsa-p384-sha384' | 'ed25519'
@@ -199,14 +200,7 @@ export function joinFieldValues(values: readonly string[]): string | undefined {
   return values.length === 0 ? undefined : values.map(trimWhitespace).join(', ')
 }
 
-/** Removes spaces and tabs around a value. An expression for the end of it takes quadratic time for spaces inside. */
+/** Removes spaces and tabs around a value (RFC 9110 §5.5). */
 export function trimWhitespace(value: string): string {
-  let [start, end] = [0, value.length]
-  while (start < end && isWhitespace(value[start])) start++
-  while (end > start && isWhitespace(value[end - 1])) end--
-  return value.slice(start, end)
-}
-
-function isWhitespace(character: string | undefined): boolean {
-  return character === ' ' || character === '\t'
+  return trimCharacters(value, ' \t')
 }
