@@ -1,5 +1,6 @@
 // The headers of a request, from the forms that undici accepts to one list.
 import type { Dispatcher } from 'undici'
+import { trimWhitespace } from '../core/http-signature.ts'
 
 /** Alternating names and values. */
 export type HeaderList = (string | string[] | undefined)[]
@@ -44,7 +45,9 @@ export function listCallersHeaders(headers: Dispatcher.DispatchOptions['headers'
   const kept: HeaderList = []
   const places = new Map<string, number>()
   for (let index = 0; index < list.length; index += 2) {
-    const [name, value] = [String(list[index]), list[index + 1]]
+    const [name, given] = [String(list[index]), list[index + 1]]
+    // A server does not see white space around a value, and so does not verify a signature over it. Over HTTP/2, it drops the field.
+    const value = typeof given === 'string' ? trimWhitespace(given) : given?.map(trimWhitespace)
     const lower = name.toLowerCase()
     if (reserved.includes(lower)) {
       if (lower !== 'host' || value !== host) throw new TypeError(`this client sets the header ${name} itself; omit it`)

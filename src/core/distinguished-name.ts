@@ -1,10 +1,12 @@
 // Parses distinguished names, from the text of a registration (RFC 4514) and from the DER of a certificate, into one comparable
 // form. Strict on purpose: a name that cannot be parsed exactly equals no other name (RFC 8705 §2.1.2, "predictable").
 // name-text.ts converts names back into text.
+
 import { parseAttributeType } from './attribute-types.ts'
 import { decodeString } from './canonical-name.ts'
 import { type Element, encodeElement, readElements } from './der.ts'
 import { readObjectIdentifier } from './object-identifier.ts'
+import { trimCharacters } from './trim.ts'
 
 /**
  * A name in canonical text form: JSON of the relative names, with sorted attributes. An attribute is `OID=TEXT` if its value is
@@ -29,7 +31,7 @@ export function parseName(text: string): ComparableName {
   do {
     const equals = text.indexOf('=', at)
     if (equals === -1) throw new RangeError(`${JSON.stringify(text.slice(at, at + 40))} is not TYPE=VALUE`)
-    const oid = parseAttributeType(text.slice(at, equals).replaceAll(/^ +| +$/g, ''))
+    const oid = parseAttributeType(trimCharacters(text.slice(at, equals), ' '))
     const { value, end } = scanValue(text, equals + 1)
     relativeNames.at(-1)?.push(oid + value)
     separator = text[end]
@@ -126,7 +128,7 @@ function scanValue(text: string, start: number): { value: string; end: number } 
 function scanOctets(text: string, start: number): { value: string; end: number } {
   let end = start
   while (end < text.length && text[end] !== ',' && text[end] !== '+') end++
-  const digits = text.slice(start, end).replaceAll(/^ +| +$/g, '')
+  const digits = trimCharacters(text.slice(start, end), ' ')
   if (!/^(?:[0-9A-Fa-f]{2})+$/.test(digits)) throw new RangeError('# must be followed by pairs of hexadecimal digits')
   const [value, ...more] = readValue(Buffer.from(digits, 'hex'))
   if (value === undefined || more.length > 0) throw new RangeError('the octets after # are more than one value')

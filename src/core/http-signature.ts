@@ -15,6 +15,7 @@ import {
   serializeInnerList,
   serializeItem,
 } from './structured-fields.ts'
+import { trimCharacters } from './trim.ts'
 
 /** The algorithms of RFC 9421 §3.3 for the keys of certificates. */
 export type SignatureAlgorithm = 'rsa-pss-sha512' | 'ecdsa-p256-sha256' | 'ecdsa-p384-sha384' | 'ed25519'
@@ -197,5 +198,10 @@ export function componentValue({ method, authority, target, field }: SignedMessa
 
 /** Joins the values of a field (RFC 9421 §2.1). */
 export function joinFieldValues(values: readonly string[]): string | undefined {
-  return values.length === 0 ? undefined : values.map(value => value.replace(/^[ \t]+|[ \t]+$/g, '')).join(', ')
+  return values.length === 0 ? undefined : values.map(trimWhitespace).join(', ')
+}
+
+/** Removes spaces and tabs around a value (RFC 9110 §5.5). */
+export function trimWhitespace(value: string): string {
+  return trimCharacters(value, ' \t')
 }

@@ -1,6 +1,7 @@
 // Signed requests: an HTTP message signature (RFC 9421) with the key of the client certificate, over the request, its token and
 // the channel binding of its connection. docs/reference/signed-requests.md defines the form.
 import { type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
+import { parseAuthority } from './authority.ts'
 import { channelBindingField, formatChannelBinding, parseChannelBinding } from './channel-binding-field.ts'
 import { type Digests, digestField, parseContentDigest } from './content-digest.ts'
 import type { DetailOf, RefusalFacts } from './details.ts'
@@ -72,6 +73,8 @@ export function verifySignedRequest(
   const found = findSignature(request)
   const { nonce, created, expires } = readParameters(found, certificate.thumbprint, algorithm)
   const digests = readDigests(request)
+  // With a slash in it, another split of the same URI into host and target would be signed too.
+  if (parseAuthority(request.authority) === undefined) refuse('component', { found: 'a Host that is not HOST:PORT' })
   requireCoverage(found, request)
   if (expires - created > signatureWindow.lifetime || created > now + signatureWindow.future || now > expires)
     refuse('outside_window', { found: `${created} to ${expires}`, limit: signatureWindow.lifetime, now })

@@ -111,7 +111,6 @@ export function createTrailerDispatcher(options: WithTrailers): Pick<Dispatcher,
       }
 
       const sendBody = (asked: ClientRequest, from: Readable) => {
-        from.on('error', fail)
         from.on(
           'data',
           guarded((chunk: Buffer) => {
@@ -130,6 +129,8 @@ export function createTrailerDispatcher(options: WithTrailers): Pick<Dispatcher,
       }
 
       handler.onRequestStart?.(controller, undefined)
+      // From the beginning: the body can fail before there is a connection.
+      ;(body as Readable).on('error', fail)
       connect().then(guarded(send, fail), fail)
       return true
     },

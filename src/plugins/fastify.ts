@@ -1,6 +1,14 @@
 // Fastify plugin that requires a token bound to the connection on every request. It protects every route in its scope and
 // in nested scopes, and unmatched paths where its scope answers them. A route may demand more.
-import type { FastifyContextConfig, FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import { Readable } from 'node:stream'
+import type {
+  FastifyContextConfig,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyRequest,
+  onSendHookHandler,
+  RouteOptions,
+} from 'fastify'
 import fp from 'fastify-plugin'
 import type { AccessToken } from '../core/access-token.ts'
 import { anyRule, describeUnknown, type Rules } from '../core/check-options.ts'
@@ -10,6 +18,7 @@ import { findSimilarName } from '../core/similar-name.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { contentRefusalOf, onContentRefused } from '../verify/content-guard.ts'
 import { checkDemand, type TokenDemand } from '../verify/demand.ts'
+import { buildRefusal } from '../verify/refusal.ts'
 import type { TokenVerifier } from '../verify/token-verifier.ts'
 import { createTokenCheck, type TokenCheckOptions, type VerifierOptions } from '../verify/verifier.ts'
 import { type RefusalListener, type RefusalOptions, refuse } from './refuse.ts'
@@ -68,6 +77,22 @@ function refuseWrongContent(options: RefusalOptions, next: RouteErrorHandler): N
 }
 type RouteErrorHandler = RouteOptions['errorHandler']
 
+/** Refuses such a request also if its reader answers nevertheless, or if another error handler does. */
+function replaceAnswer(options: RefusalOptions): onSendHookHandler<unknown> {
+  return (request, reply, payload, done) => {
+    const refusal = contentRefusalOf(request.raw)
+    if (refusal === undefined) return done(null, payload)
+    if (reply.statusCode === 401 && reply.hasHeader('accept-signature')) return done(null, payload) // it is the refusal
+    if (!(refusal instanceof OAuthError)) return done(refusal)
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+    const { authorization } = request.headers
+    const { status, headers, body } = buildRefusal(refusal, { ...options, authorization })
+    if (payload instanceof Readable) payload.destroy()
+    reply.code(status).headers(headers).type('application/json; charset=utf-8')
+    done(null, JSON.stringify(body))
+  }
+}
+
 const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = async (app, options) => {
   const onWarning = (message: string) => app.log.warn(message)
   const check = createTokenCheck({ onWarning, ...options } as TokenCheckOptions, registrationRules)
@@ -80,15 +105,20 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
   const refusal = { resourceMetadata, challenge: true, onRefusal: report }
   const isSigned = (config: FastifyContextConfig | undefined) =>
     (config?.requireToken?.proof ?? options.proof) === 'signed-request'
+  const isAlwaysSigned = options.proof === 'signed-request'
+  if (isAlwaysSigned) app.addHook('onSend', replaceAnswer(refusal))
   app.addHook('onRoute', route => {
     checkRoute(route.config)
-    if (isSigned(route.config)) route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
+    if (!isSigned(route.config)) return
+    route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
+    if (!isAlwaysSigned) route.onSend = [route.onSend ?? [], replaceAnswer(refusal)].flat()
   })
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
     const pass = (token: AccessToken) => {
       request.token = token
-      if (isSigned(request.routeOptions.config)) onContentRefused(request.raw, error => report(request, error, 401))
+      if (isSigned(request.routeOptions.config))
+        onContentRefused(request.raw, error => report(request, error, 401), onRefusal)
       next()
     }
     const stop = (error: unknown) => {

@@ -46,8 +46,10 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
   }
   return async (context, next) => {
     const { req, originalUrl } = context
-    // Middleware that mounts an app has changed `url`; this is the name of Connect for what the client sent and signed.
-    if (originalUrl !== undefined && originalUrl !== req.url) Object.assign(req, { originalUrl })
+    // Middleware that mounts an app has changed `url`; this is the name of Connect for what the client sent and signed. An app of
+    // Express that mounts this one has set it.
+    if (originalUrl !== undefined && originalUrl !== req.url)
+      (req as { originalUrl?: string }).originalUrl ??= originalUrl
     try {
       context.state.token = await verify(req, demand)
     } catch (error) {

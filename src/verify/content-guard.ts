@@ -15,7 +15,8 @@ export type ContentListener = (refusal: OAuthError) => void
 interface Guard {
   /** Why the stream has failed. */
   error: Error | undefined
-  readonly listeners: ContentListener[]
+  /** By who is told: several demands of one request report its refusal once. */
+  readonly listeners: Map<unknown, ContentListener>
   /** Answers the request, then calls `fail`. Default: the stream fails at once, and its reader answers. */
   answer: ((refusal: OAuthError, fail: () => void) => void) | undefined
 }
@@ -35,19 +36,25 @@ export function guardContent(request: Request, digests: Digests): void {
     requireMatch(check)
     return
   }
-  const guard: Guard = { error: undefined, listeners: [], answer: undefined }
+  const guard: Guard = { error: undefined, listeners: new Map(), answer: undefined }
   guards.set(request, guard)
   const { push } = request
+  const isRead = request.httpVersionMajor === 1 ? () => true : observeReading(request)
   let held: Buffer | undefined
+  let hasEnded = false // HTTP/2 says so twice
   request.push = (piece: Buffer | null) => {
-    if (guard.error !== undefined) return false
+    if (hasEnded) return false
     if (piece !== null) {
       check.update(piece)
       const before = held
       held = piece
       return before === undefined || push.call(request, before)
     }
-    if (isAbandoned(request)) return false
+    hasEnded = true
+    if (isAbandoned(request) || !isRead()) {
+      abandon(request)
+      return false
+    }
     try {
       requireMatch(check)
     } catch (error) {
@@ -64,9 +71,11 @@ export function requireEmptyContent(digests: Digests): void {
   requireMatch(createDigestCheck(digests))
 }
 
-/** Calls `listener` if the body of a request turns out to differ. Without a signature, nothing happens. */
-export function onContentRefused(request: object, listener: ContentListener): void {
-  guards.get(request)?.listeners.push(listener)
+/**
+ * Calls `listener` if the body of a request turns out to differ, once for each `recipient`. Without a signature, nothing happens.
+ */
+export function onContentRefused(request: object, listener: ContentListener, recipient: unknown = listener): void {
+  guards.get(request)?.listeners.set(recipient, listener)
 }
 
 /** Calls `answer` in place of a reader's error handling, if the body of a request turns out to differ. The stream fails with `fail`. */
@@ -83,7 +92,7 @@ export function contentRefusalOf(request: object): Error | undefined {
 function refuse(request: Request, guard: Guard, refusal: OAuthError): void {
   guard.error = refusal
   try {
-    for (const listener of guard.listeners) listener(refusal)
+    for (const listener of guard.listeners.values()) listener(refusal)
   } catch (error) {
     guard.error = error as Error // such as an event that could not be written
   }
@@ -100,6 +109,15 @@ function failStream(request: Request, error: Error): void {
   stream.destroy(error)
 }
 
+/**
+ * Fails the stream of a request that has no end any more. Over HTTP/1.1 Node does it. Over HTTP/2 Node would read on: its assertion that
+ * the connection is open would end the program.
+ */
+function abandon(request: Request): void {
+  if (request.httpVersionMajor === 1) return
+  failStream(request, Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
+}
+
 /** Reads what has arrived and leaves it where it is: taking it would oblige this program to read the rest. */
 function readArrived(request: Request, check: DigestCheck): void {
   const { readableBuffer, readableLength, readableDidRead, readableEncoding } = request as Request & {
@@ -111,6 +129,20 @@ function readArrived(request: Request, check: DigestCheck): void {
     if (Buffer.isBuffer(piece)) check.update(piece)
   }
   if (readableDidRead || readableEncoding !== null || length !== readableLength) throw invalid('body_read')
+}
+
+/**
+ * Returns whether anything has read from a request over HTTP/2 since. Its pieces arrive only then; without a reader Node discards them
+ * after the response, and the end alone arrives.
+ */
+function observeReading(request: Request): () => boolean {
+  const { _read: read } = request as Readable
+  let isRead = false
+  ;(request as Readable)._read = size => {
+    isRead = true
+    read.call(request, size)
+  }
+  return () => isRead
 }
 
 /** Returns whether nobody waits for the end any more: the response has ended without the body, or the client has disconnected. */

@@ -1,7 +1,14 @@
 // Verifies the binding proofs of requests. Each proof is verified once per connection and remembered with its token. A
 // proof for a single request is valid for that request only, and only once (binding-proof draft §3.3).
 import type { IncomingMessage } from 'node:http'
-import { hashToken, isPerRequest, isReusable, proofWindow, verifyBindingProof } from '../core/binding-proof.ts'
+import {
+  hashToken,
+  isPerRequest,
+  isReusable,
+  type ProofClaims,
+  proofWindow,
+  verifyBindingProof,
+} from '../core/binding-proof.ts'
 import { proofHeader, requireOwnConnection } from '../core/confirmation.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
@@ -28,6 +35,9 @@ export function readProof({ headers }: Presentation): string | undefined {
   return headers['session-binding-proof'] as string | undefined
 }
 
+/** Proofs that are limited, by their request: two demands of one request, such as of nested middleware, need one proof. */
+const limited = new WeakMap<Presentation, { readonly ath: string; readonly claims: ProofClaims }>()
+
 /**
  * Verifies the proof of a request for `token`, at `now` in seconds since 1970. Returns the proof if later requests of this
  * connection can reuse it. `perRequest`: the proof must be made for this request alone.
@@ -45,20 +55,39 @@ export function requireProof(
   if (proof === undefined)
     throw new OAuthError('use_session_binding', 'proof_missing', 'header_missing', { header: proofHeader })
   const ath = hashToken(token)
+  const accept = (claims: ProofClaims): undefined => {
+    if (perRequest && !isPerRequest(claims))
+      throw invalid('not_per_request', { found: Object.keys(claims).join(' '), expected: 'jti htm htu' })
+  }
   // Verified on this connection before: its time window applied to the first use and has passed.
   if (!perRequest && connection.provenTokens?.get(ath) === hashToken(proof)) return proof
-  const { method = '', url: target = '' } = request
-  const claims = verifyBindingProof(proof, { token, method, target }, connection.presenter as Presenter, now)
-  if (perRequest && !isPerRequest(claims))
-    throw invalid('not_per_request', { found: Object.keys(claims).join(' '), expected: 'jti htm htu' })
+  const before = limited.get(request)
+  if (before?.ath === ath) return accept(before.claims)
+  const { method = '' } = request
+  const proven = { token, method, target: targetOf(request) }
+  const claims = verifyBindingProof(proof, proven, connection.presenter as Presenter, now)
+  accept(claims)
   if (claims.jti !== undefined) useOnce(hashToken(claims.jti), connection, now, refuseUse) // as a hash, since the id can be long
-  if (!isReusable(claims)) return undefined
+  if (!isReusable(claims)) {
+    limited.set(request, { ath, claims })
+    return undefined
+  }
   connection.provenTokens ??= new Map()
-  const proven = connection.provenTokens
-  proven.delete(ath)
-  if (proven.size >= maximumProven) proven.delete(proven.keys().next().value as string) // the oldest
-  proven.set(ath, hashToken(proof))
+  const known = connection.provenTokens
+  known.delete(ath)
+  if (known.size >= maximumProven) known.delete(known.keys().next().value as string) // the oldest
+  known.set(ath, hashToken(proof))
   return proof
+}
+
+interface Targeted {
+  readonly originalUrl?: string | undefined
+  readonly url?: string | undefined
+}
+
+/** Returns the request target as the client sent it. Web frameworks that mount an app at a path shorten `url`. */
+export function targetOf({ originalUrl, url = '' }: Targeted): string {
+  return originalUrl ?? url
 }
 
 /**

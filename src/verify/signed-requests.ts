@@ -8,7 +8,7 @@ import type { Presenter } from '../core/presenter.ts'
 import { type SignedRequest, verifySignedRequest } from '../core/signed-request.ts'
 import type { Connection } from '../tls/connection.ts'
 import { guardContent, requireEmptyContent } from './content-guard.ts'
-import { useOnce } from './proofs.ts'
+import { targetOf, useOnce } from './proofs.ts'
 
 type Request = IncomingMessage | Http2ServerRequest
 
@@ -39,13 +39,12 @@ export function requireSignature(request: Request, connection: Connection, now: 
 }
 
 function toSignedRequest(request: Request): SignedRequest {
-  const { headers, method = '', url = '' } = request
+  const { headers, method = '' } = request
   let fields: Map<string, string[]> | undefined
   return {
     method,
     authority: (headers[':authority'] as string | undefined) ?? headers.host ?? '',
-    // Web frameworks that mount an app at a path shorten `url`.
-    target: (request as { readonly originalUrl?: string }).originalUrl ?? url,
+    target: targetOf(request),
     hasBody: hasBody(request),
     field(name) {
       fields ??= collectFields(request.rawHeaders)

@@ -110,7 +110,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       try {
         const token = await check(request, demand)
         if ((demand?.proof ?? options.proof) === 'signed-request')
-          onContentRefused(request, refusal => reportLate(request, refusal))
+          onContentRefused(request, refusal => reportLate(request, refusal), onRefusal)
         return token
       } catch (error) {
         // Awaited, so that the rejection of an async listener is that of this request and ends nothing else.

@@ -18,6 +18,7 @@ import {
   buildSignatureBase,
   componentValue,
   formatSignature,
+  joinFieldValues,
   parseSignatures,
   type SignatureAlgorithm,
   type SignedMessage,
@@ -257,3 +258,12 @@ function toWebCrypto(alg: SignatureAlgorithm, key: KeyObject) {
   const usages = [key.type === 'private' ? ('sign' as const) : ('verify' as const)]
   return crypto.subtle.importKey('jwk', key.export({ format: 'jwk' }), parameters, true, usages)
 }
+
+t.test('joins the values of a field without white space around them, in linear time', t => {
+  t.equal(joinFieldValues([]), undefined)
+  t.equal(joinFieldValues(['']), '')
+  t.equal(joinFieldValues([' \t', ' a b\t', 'c']), ', a b, c')
+  const inside = `a${' '.repeat(1_000_000)}b`
+  t.equal(joinFieldValues([inside]), inside) // in quadratic time, this would take an hour
+  t.end()
+})

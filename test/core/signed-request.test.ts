@@ -47,6 +47,14 @@ t.test('rejects a signature for another method, target, host, token, body or con
   }
   for (const [what, change] of Object.entries(changes))
     t.equal(alice.verdict({ ...signed, ...change }), 'signature_invalid wrong_signature', what)
+  for (const [authority, target] of [
+    ['api.example:8443/notes', '?limit=10'],
+    ['api.example:8443/notes', '/1?limit=10'],
+  ] as const) {
+    // The same URI as that of an honest request, for another target.
+    const honest = alice.sign({ ...withBody, target: `${authority}${target}`.slice('api.example:8443'.length) })
+    t.equal(alice.verdict({ ...honest, authority, target }), 'signature_invalid component', `${authority} ${target}`)
+  }
   for (const [name, value] of [
     ['authorization', 'Bearer other.token.here'],
     ['content-type', 'text/plain'],

@@ -157,3 +157,27 @@ t.test('an upstream that answers before the body is complete has not got it', as
   t.ok([0, 200, 401].includes(status), `${status}`)
   for (const octets of upstream.received) t.ok(octets.length < 500_000)
 })
+
+for (const last of ['hello', 'hellO'])
+  t.test(`refuses another body also with trailers, and serves the connection on: ${last}`, async t => {
+    const upstream = await startUpstream(t)
+    const server = await startGateway(t, [{ path: '/a/', upstream: upstream.address, proof: 'signed-request' }])
+    const { alice, token, sign } = await openClient(server, 'http/1.1')
+    const host = `localhost:${alice.socket.remotePort}`
+    const write = (method: string, fields: object = {}) => {
+      const all = { host, authorization: `Bearer ${token}`, ...fields }
+      return `${method} /a/ HTTP/1.1\r\n${Object.entries(all)
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join('')}\r\n`
+    }
+    const chunked = { 'transfer-encoding': 'chunked', trailer: 'x-sum' }
+    const { headers } = sign('/a/', { ...posted, body: 'hello' })
+    // In one piece, so that the body has failed before the upstream is connected.
+    const octets = `${write('POST', { ...headers, ...chunked })}5\r\n${last}\r\n0\r\nx-sum: 1\r\n\r\n${write('GET', sign('/a/').headers)}`
+    const { answers } = await exchange(alice, octets, { until: 2 })
+    t.match(answers, [last === 'hello' ? { status: 200 } : refused, { status: 200 }])
+    t.same(
+      upstream.seen.map(({ body }) => body),
+      last === 'hello' ? ['hello', ''] : [''],
+    )
+  })

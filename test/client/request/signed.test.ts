@@ -63,6 +63,7 @@ for (const http2 of [true, false]) {
       [null, ''],
       [Readable.from(['in ', 'pieces']), 'in pieces', json],
       [Readable.from([]), ''],
+      ['white space around a value', 'white space around a value', { 'content-type': ' text/plain ' }],
       [form, /form-data; name="a"/],
     ]
     for (const [body, expected, headers = {}] of bodies) {

@@ -1,7 +1,10 @@
 // What every adapter must do with a signed request: accept it, and refuse a body that differs from its digest before a handler acts.
+import { connect as connectHttp2, constants } from 'node:http2'
+import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createVerifier, type OAuthError, type Verifier } from 'tlsbound'
 import type { Call } from '../../../src/lab/connection.ts'
+import type { TestConnection } from '../../../src/testing/connection.ts'
 import { type Signing, signCall } from '../client/sign-call.ts'
 import { accepted, connect, onMutualTls, pki, type ServerFactory, writing } from './bound-api.ts'
 import { exchange } from './raw-http.ts'
@@ -20,6 +23,25 @@ export interface SignedParts {
   readonly options: typeof accepted & { readonly onRefusal: (request: unknown, refusal: OAuthError) => void }
   /** To be called by each handler once it has the body. */
   readonly called: (name: string) => void
+}
+
+/** Sends a request with three octets of its body, and disconnects. */
+export async function breakOff({ socket }: TestConnection, path: string, fields: Call['headers']): Promise<void> {
+  const host = `localhost:${socket.remotePort}`
+  if (socket.alpnProtocol === 'h2') {
+    const session = connectHttp2(`https://${host}`, { createConnection: () => socket })
+    const stream = session.request({ ':method': 'POST', ':path': path, ...fields }).on('error', () => {})
+    stream.write('hel')
+    await wait(50)
+    stream.close(constants.NGHTTP2_CANCEL)
+    await wait(50)
+    session.destroy()
+  } else {
+    const head = Object.entries({ host, ...fields }).map(([field, value]) => `${field}: ${value}\r\n`)
+    socket.write(`POST ${path} HTTP/1.1\r\n${head.join('')}\r\nhel`)
+    await wait(50)
+    socket.destroy()
+  }
 }
 
 export function testSignedRequests(name: string, { protocols, start }: SignedFramework): void {
@@ -52,7 +74,8 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
           t.match(await call('/text', {}, {}, by), { status: 200 }, 'the connection serves on')
         }
         t.match(await call('/stream', { ...text, body: '' }), { status: 200, text: '0' }, 'an empty body')
-        refusals.length = 0
+        await wait(50) // an unread body arrives after the response
+        t.same(refusals, [], 'also if the handler does not read the body')
         calls.length = 0
       })
 
@@ -109,22 +132,13 @@ export function testSignedRequests(name: string, { protocols, start }: SignedFra
       })
 
       await t.test('continues after a client that disconnects in its body', async t => {
-        const by = await connect(t, port, 'alice', protocol)
-        const { headers = {} } = signCall(by, pki.alice, '/stream', { ...text, token: writing, body: 'hello' })
-        if (protocol === 'http/1.1') {
-          const fields = {
-            host: `localhost:${port}`,
-            authorization: `Bearer ${writing}`,
-            'content-length': '5',
-            ...headers,
-          }
-          const head = Object.entries(fields).map(([field, value]) => `${field}: ${value}\r\n`)
-          by.socket.write(`POST /stream HTTP/1.1\r\n${head.join('')}\r\nhel`)
-          await new Promise(resolve => setTimeout(resolve, 50))
-          by.close()
+        for (const path of ['/text', '/stream', '/unread']) {
+          const by = await connect(t, port, 'alice', protocol)
+          const { headers = {} } = signCall(by, pki.alice, path, { ...text, token: writing, body: 'hello' })
+          await breakOff(by, path, { authorization: `Bearer ${writing}`, 'content-length': '5', ...headers })
         }
         t.match(await call('/text'), { status: 200 })
-        t.notMatch(refusals, ['digest_invalid mismatch'], 'an incomplete body is no sign of an attack')
+        t.same(refusals, [], 'an incomplete body is no sign of an attack')
         seen()
       })
 
