@@ -7,11 +7,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { delimiter, dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** Files that run at the same time. */
-const jobs = 2
+/** Files that run at the same time. One more than the cores, because many of them wait for a timer or for another program. */
+const jobs = availableParallelism() + 1
 
 /** Seconds that a file may take, unless it calls `t.setTimeout()`. A file that does not end is killed. */
 const timeout = Number(process.env.TAP_TIMEOUT ?? 240)
