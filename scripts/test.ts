@@ -28,7 +28,7 @@ const files = globSync('test/**/*.test.ts')
   .filter(file => chosen.length === 0 || chosen.some(path => file === path || file.startsWith(`${path}/`)))
   .sort()
 /** Those that depend on what Node does, without the ones that take minutes. */
-const nodeFolders = /^test\/(?:core|tls|verify|attack\/(?!corpus\/|servers\/))/
+const nodeFolders = /^test\/(?:core|tls|verify|attack\/(?!corpus\/|exhaustion\/|servers\/))/
 const other = chosen.length === 0 ? process.env.OTHER_NODE : undefined
 const runs: readonly Run[] = [
   ...files.map(file => ({ file, node: process.execPath, name: file })),
