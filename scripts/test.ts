@@ -7,12 +7,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, rmSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { delimiter, dirname, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** Files that run at the same time. One more than the cores, because many of them wait for a timer or for another program. */
-const jobs = availableParallelism() + 1
+/** Files that run at the same time. */
+const jobs = 2
 
 /** Seconds that a file may take, unless it calls `t.setTimeout()`. A file that does not end is killed. */
 const timeout = Number(process.env.TAP_TIMEOUT ?? 240)
@@ -27,8 +26,8 @@ const chosen = process.argv.slice(2).map(path => path.replace(/^\.\/|\/+$/g, '')
 const files = globSync('test/**/*.test.ts')
   .filter(file => chosen.length === 0 || chosen.some(path => file === path || file.startsWith(`${path}/`)))
   .sort()
-/** Those that depend on what Node does, without the ones that take minutes. */
-const nodeFolders = /^test\/(?:core|tls|verify|attack\/(?!corpus\/|exhaustion\/|servers\/))/
+/** Those that depend on what Node does with TLS and HTTP. */
+const nodeFolders = /^test\/(?:core|tls|verify|attack\/(?:certificate|connection|http|proof|signed|tls|token)\/)/
 const other = chosen.length === 0 ? process.env.OTHER_NODE : undefined
 const runs: readonly Run[] = [
   ...files.map(file => ({ file, node: process.execPath, name: file })),
