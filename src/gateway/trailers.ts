@@ -75,7 +75,7 @@ export function createTrailerDispatcher(options: WithTrailers): Pick<Dispatcher,
           headers: [...framed(headers as string[]), 'host', host, 'trailer', announced.join(', ')],
         })
         asked.on('error', fail)
-        // Nobody asked for another protocol. Without a listener, Node ends the connection, and the request has no end.
+        // No request here asks for another protocol. Without a listener, Node ends the connection, and the request has no end.
         asked.on('upgrade', () =>
           fail(Object.assign(new Error('an unexpected upgrade'), { code: 'HPE_INVALID_STATUS' })),
         )

@@ -41,12 +41,12 @@ export function renewDemoPki(
   folder: string,
   { log, clock = Date.now, interval = renewalInterval }: RenewalOptions,
 ): () => void {
-  let told = ''
+  let logged = ''
   const renew = () => {
     const sentences = ensureDemoPki(folder, clock())
     const text = sentences.join('; ')
-    if (text !== told) for (const sentence of sentences) log.warn(sentence)
-    told = text
+    if (text !== logged) for (const sentence of sentences) log.warn(sentence)
+    logged = text
   }
   const timer = setInterval(
     guarded(renew, error => logError(log, error, 'the certificates of the demo could not be renewed')),

@@ -68,6 +68,17 @@ export interface VerifiedToken {
 const key = Symbol('tlsbound connection')
 type Carrier = { [key]?: Connection }
 
+/** The state of a connection before its first request. */
+export const unused = {
+  underWay: 0,
+  session: undefined,
+  verified: undefined,
+  provenTokens: undefined,
+  usedProofs: undefined,
+  client: undefined,
+  authority: undefined,
+}
+
 /**
  * Reads and stores the state of a connection after its handshake. Called once per connection.
  * `maximumAge`: milliseconds after which the next response closes the connection.
@@ -89,13 +100,7 @@ export function rememberConnection(
     counts: counts[socket.getProtocol() === 'TLSv1.2' ? 'TLSv1.2' : 'TLSv1.3'],
     openedAt,
     endsAfter: openedAt + maximumAge,
-    underWay: 0,
-    session: undefined,
-    verified: undefined,
-    provenTokens: undefined,
-    usedProofs: undefined,
-    client: undefined,
-    authority: undefined,
+    ...unused,
   }
   connection.counts.opened++
   ;(socket as Carrier)[key] = connection

@@ -9,7 +9,7 @@ import { connectionOf } from './connection.ts'
 
 /**
  * The token bucket of a connection. The burst is twice the number of concurrent streams; without an accepted certificate it is smaller,
- * because each stream costs as much as a request, and nobody has to answer for it.
+ * because each stream costs as much as a request, and its client cannot be disabled.
  */
 export const floodBudget = { burst: 256, burstWithoutCertificate: 32, perSecond: 32 } as const
 

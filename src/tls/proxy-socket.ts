@@ -3,7 +3,7 @@
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type Connection, keepConnection } from './connection.ts'
+import { type Connection, keepConnection, unused } from './connection.ts'
 import type { VersionCounts } from './counts.ts'
 import { enforceTimeouts, type Timeouts } from './timeouts.ts'
 
@@ -47,13 +47,7 @@ function buildConnection(socket: Socket, counts: VersionCounts): Connection {
     counts,
     openedAt: performance.now(),
     endsAfter: Number.POSITIVE_INFINITY,
-    underWay: 0,
-    session: undefined,
-    verified: undefined,
-    provenTokens: undefined,
-    usedProofs: undefined,
-    client: undefined,
-    authority: undefined,
+    ...unused,
     isProxySocket: true,
   }
 }

@@ -15,7 +15,7 @@ export type ContentListener = (refusal: OAuthError) => void
 interface Guard {
   /** Why the stream has failed. */
   error: Error | undefined
-  /** By who is told: several demands of one request report its refusal once. */
+  /** By recipient: several demands of one request report its refusal once. */
   readonly listeners: Map<unknown, ContentListener>
   /** Answers the request, then calls `fail`. Default: the stream fails at once, and its reader answers. */
   answer: ((refusal: OAuthError, fail: () => void) => void) | undefined
@@ -104,7 +104,7 @@ function refuse(request: Request, guard: Guard, refusal: OAuthError): void {
 /** Ends the stream of a request with an error. Node's own way would end the connection, and with it the answer. */
 function failStream(request: Request, error: Error): void {
   const stream: Readable = request
-  // Node too drops an error that nobody listens for, which would otherwise end the program.
+  // Node too drops an error without a listener, which would otherwise end the program.
   stream._destroy = (_error, done) => queueMicrotask(() => done(stream.listenerCount('error') > 0 ? error : null))
   stream.destroy(error)
 }
@@ -145,7 +145,7 @@ function observeReading(request: Request): () => boolean {
   return () => isRead
 }
 
-/** Returns whether nobody waits for the end any more: the response has ended without the body, or the client has disconnected. */
+/** Returns whether the end has no reader any more: the response has ended without the body, or the client has disconnected. */
 function isAbandoned(request: Request): boolean {
   const { aborted, _dumped: isDumped, stream } = request as Partial<Http2ServerRequest> & { readonly _dumped?: boolean }
   return aborted === true || isDumped === true || stream?.destroyed === true

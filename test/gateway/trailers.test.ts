@@ -80,14 +80,14 @@ t.test('passes nothing else on', async t => {
   ]
   for (const name of forged) {
     const before = upstream.received.length
-    const octets = post(`Connection: X-Hop\r\nTrailer: X-Good, ${name}\r\n`, `${name}: root\r\nX-Good: 1\r\n`)
+    const octets = post(`Connection: X-Hop\r\nTrailer: X-Good, ${name}\r\n`, `${name}: forged\r\nX-Good: 1\r\n`)
     t.same(await send(server, octets), [200, 200], name)
     const received = upstream.received.slice(before).find(text => text.startsWith('POST')) ?? ''
     t.same(split(received), { trailers: ['X-Good: 1'], announced: 'x-good' }, name)
-    t.notMatch(received, /root/)
+    t.notMatch(received, /forged/)
     const alone = upstream.received.length
-    t.same(await send(server, post(`Connection: X-Hop\r\nTrailer: ${name}\r\n`, `${name}: root\r\n`)), [200, 200])
-    t.notMatch(upstream.received.slice(alone).join(''), /root|^trailer:/im, `${name} alone`)
+    t.same(await send(server, post(`Connection: X-Hop\r\nTrailer: ${name}\r\n`, `${name}: forged\r\n`)), [200, 200])
+    t.notMatch(upstream.received.slice(alone).join(''), /forged|^trailer:/im, `${name} alone`)
   }
   for (const [fields, why] of [
     ['', 'not announced'],
@@ -108,9 +108,9 @@ t.test('refuses what two parsers could read in different ways', async t => {
   const rows = {
     'a length': post('Trailer: Content-Length\r\n', `Content-Length: ${smuggled.length}\r\n`),
     'a coding': post('Trailer: Transfer-Encoding\r\n', 'Transfer-Encoding: chunked\r\n'),
-    'a bare line feed': post('Trailer: X-A\r\n', 'X-A: a\nX-Forwarded-User: root\r\n'),
-    'a bare carriage return': post('Trailer: X-A\r\n', 'X-A: a\rX-Forwarded-User: root\r\n'),
-    'a folded line': post('Trailer: X-A\r\n', 'X-A: a\r\n X-Forwarded-User: root\r\n'),
+    'a bare line feed': post('Trailer: X-A\r\n', 'X-A: a\nX-Forwarded-User: forged\r\n'),
+    'a bare carriage return': post('Trailer: X-A\r\n', 'X-A: a\rX-Forwarded-User: forged\r\n'),
+    'a folded line': post('Trailer: X-A\r\n', 'X-A: a\r\n X-Forwarded-User: forged\r\n'),
     'a NUL': post('Trailer: X-A\r\n', 'X-A: a\0b\r\n'),
     'no colon': post('Trailer: X-A\r\n', 'X-A\r\n'),
     'a space before the colon': post('Trailer: X-A\r\n', 'X-A : a\r\n'),

@@ -85,7 +85,7 @@ t.test('answers 401 and 403 as every resource does', async t => {
   t.match(server.events.at(-1), { event: 'token.refused', attested: 'proxy', path: '/authz' })
 })
 
-t.test('answers nobody but a known proxy that may ask', async t => {
+t.test('answers only a known proxy that may ask', async t => {
   for (const who of ['alice', 'mallory', null] as const) {
     const connection = await server.connect(who)
     const answer = await behind(pki.alice, connection).call('/authz', { token })

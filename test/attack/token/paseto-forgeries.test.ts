@@ -23,7 +23,7 @@ t.beforeEach(async t => {
   t.match(await alice.get('/api/whoami', forge()), served, 'control: the same token without a change')
 })
 
-t.test('rejects every other version and purpose, whoever signed it (JW02, JW03, N-72)', async t => {
+t.test('rejects every other version and purpose, whatever key signed it (JW02, JW03, N-72)', async t => {
   const octets = Buffer.concat([Buffer.alloc(32, 1), Buffer.from(JSON.stringify(claims)), Buffer.alloc(32, 2)])
   const footer = encode(`{"kid":"${key.kid}"}`)
   const versions = [

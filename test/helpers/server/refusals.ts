@@ -36,6 +36,19 @@ export async function refuseEach(
   }
 }
 
+/** Presents a token of alice on other connections of her and of other clients: each is refused with its reason. */
+export async function refuseElsewhere(t: Asserts, server: TestServer, token: string): Promise<void> {
+  for (const options of [{}, { ALPNProtocols: ['h2'] }])
+    for (const [who, reason] of [
+      ['alice', 'connection_mismatch'],
+      ['bob', 'certificate_mismatch'],
+      ['mallory', 'certificate_mismatch'],
+    ] as const)
+      await refuseEach(t, server, await server.connect(who, options), [
+        [`${who} ${JSON.stringify(options)}`, token, reason],
+      ])
+}
+
 type Who = Parameters<TestServer['connect']>[0]
 
 /**

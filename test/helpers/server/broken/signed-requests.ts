@@ -126,6 +126,6 @@ export const signedRequestFaults = {
   acceptsSignaturesOfOtherConnections: without('isOfConnection'),
   acceptsSignaturesOfOtherTimes: without('isOfNow'),
   acceptsNoncesTwice: without('isNew'),
-  /** Verifies with the key that keyid names, whoever has it. */
+  /** Verifies with the key that keyid names, also if it is another client's. */
   believesKeyid: without('isSigned', verifiesAny),
 } satisfies Record<string, Fault>
