@@ -4,7 +4,6 @@ import './require-node.js'
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { SecurityEvent } from '../audit/event.ts'
-import { type Events, openEvents } from '../audit/open.ts'
 import {
   anyRule,
   findWrongOptions,
@@ -21,8 +20,9 @@ import { checkSettings, type Settings, SettingsError, type SettingsInput } from 
 import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/listener-options.ts'
 import { materialRules, optionalMaterialRules, parseMaterial, type TlsMaterial } from '../tls/options.ts'
+import { openSink } from './event-sink.ts'
 import { readClientsFile, readTlsFiles } from './files.ts'
-import { createLog, describeEventFailures } from './log.ts'
+import { createLog } from './log.ts'
 import { keysFileOf } from './open-state.ts'
 import { enforceProductionMode } from './production.ts'
 import { openIssuer, startProcess } from './start.ts'
@@ -326,26 +326,5 @@ function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }:
     // Not something that looks like registrations that are parsed already.
     if (!Array.isArray(list)) throw new TypeError('clients must be an array of registrations')
     return list
-  }
-}
-
-/** Where events go: the file of the settings, `onEvent`, or both; stdout only without either. */
-function openSink(settings: Settings, onEvent: IssuerOptions['onEvent'], log: FastifyBaseLogger): Events {
-  if (onEvent === undefined) return openEvents(settings, describeEventFailures(log))
-  const file = settings.auditFile === undefined ? undefined : openEvents(settings, describeEventFailures(log))
-  let isAccepted = true
-  return {
-    record(event) {
-      file?.record(event)
-      isAccepted = false
-      const result: unknown = onEvent(event)
-      // A promise is not waited for; its rejection must not end the process.
-      if (result instanceof Promise) result.catch(error => log.error({ err: error }, 'unhandled error in onEvent'))
-      isAccepted = true
-    },
-    isRecording: () => isAccepted && file?.isRecording() !== false,
-    followRename: () => file?.followRename(),
-    end: () => file?.end() ?? '',
-    close: () => file?.close(),
   }
 }
