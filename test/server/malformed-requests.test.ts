@@ -378,7 +378,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     },
     status: 0,
     told: '',
-    facts: { found: 'PING frames', limit: 256 },
+    facts: { found: 'PING frames', limit: 32 },
   },
   http2_error: {
     send: async () => {

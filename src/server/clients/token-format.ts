@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Client } from '../../core/client.ts'
 import { OAuthError } from '../../core/errors.ts'
+import { guardedWithLog } from '../../core/guard.ts'
 import { pasetoVersion } from '../../core/paseto.ts'
 import type { KeyRing } from '../../keys/key-ring.ts'
 
@@ -54,7 +55,8 @@ export function reportMissingKeys({ clients, keys, now, log }: ReportParts): () 
     else log.info('no token request is refused any more because a signing key for PASETO is missing')
   }
   check()
-  const timer = setInterval(check, checkInterval).unref()
+  const message = 'unhandled error while looking for signing keys for PASETO'
+  const timer = setInterval(guardedWithLog(log, message, check), checkInterval).unref()
   return () => clearInterval(timer)
 }
 
