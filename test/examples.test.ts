@@ -13,9 +13,10 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { TestConnection } from '../src/testing/connection.ts'
+import { findFreePort } from '../src/testing/free-port.ts'
 import { connectAs, readExample, startExample } from './helpers/process/example.ts'
 import { copyTree, installInto, manifest, pack } from './helpers/process/package.ts'
-import { findFreePort, run, startTlsbound } from './helpers/process/process.ts'
+import { run, startTlsbound } from './helpers/process/process.ts'
 
 t.setTimeout(600_000) // npm, tsc, and each example is a process
 

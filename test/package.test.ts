@@ -3,8 +3,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync,
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import t from 'tap'
+import { findFreePort } from '../src/testing/free-port.ts'
 import { copyTree, installInto, type Manifest, manifest, npm, pack } from './helpers/process/package.ts'
-import { findFreePort, run } from './helpers/process/process.ts'
+import { run } from './helpers/process/process.ts'
 
 t.setTimeout(900_000) // npm, tsc and esbuild, each in a process of its own
 

@@ -5,9 +5,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { transferSize } from '../load/client.ts'
 import type { Pki } from '../pki.ts'
-import { findFreePort } from './free-port.ts'
 
 export interface Nginx {
   readonly port: number

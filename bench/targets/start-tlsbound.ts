@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main } from '../../src/process/main.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { api, type Who } from '../load/client.ts'
 import type { Pki } from '../pki.ts'
-import { findFreePort } from './free-port.ts'
 import { copyGrownState, grown, grownClients } from './grown.ts'
 
 const register = (name: Who, more: object) => ({

@@ -1,8 +1,6 @@
 // `import { startTestServer } from 'tlsbound/testing'`: a test server whose issuer name has the port that it listens on, so that
 // clients and resource servers find its metadata. The project's own tests use server.ts, where that name is a constant.
 
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import {
   booleanRule,
   checkOptions,
@@ -12,6 +10,7 @@ import {
   type Rule,
   type Rules,
 } from '../core/check-options.ts'
+import { findFreePort } from './free-port.ts'
 import type { TestServer, TestServerOptions } from './offer.ts'
 import { startTestServer as start } from './server.ts'
 
@@ -61,12 +60,4 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === attempts) throw error
     }
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise(resolve => probe.close(resolve))
-  return port
 }

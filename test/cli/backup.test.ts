@@ -13,7 +13,8 @@ import {
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { findFreePort, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
+import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { registrationOf } from '../helpers/server/ops.ts'
 
 t.setTimeout(240_000) // each call is a process

@@ -18,7 +18,8 @@ import { delimiter, join, resolve } from 'node:path'
 import t from 'tap'
 import { writeDemoPki } from '../../src/pki/demo.ts'
 import { main } from '../../src/process/main.ts'
-import { findFreePort, run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
+import { run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(120_000) // each call is a process
 const mode = (path: string) => statSync(path).mode & 0o777

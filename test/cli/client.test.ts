@@ -6,8 +6,9 @@ import { command as call } from '../../src/cli/call.ts'
 import { type Command, UsageError, type Values } from '../../src/cli/command.ts'
 import { command as inspect } from '../../src/cli/inspect.ts'
 import { command as token } from '../../src/cli/token.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { as, runCommand } from '../helpers/client/client-command.ts'
-import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(120_000) // each call is a process
 const folder = t.testdir({ elsewhere: {} })

@@ -7,11 +7,11 @@ import { createBackoff } from '../../src/client/backoff.ts'
 import { type ClientError, connect, createClient } from '../../src/client/client.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { type Serve, startFakeUpstream } from '../helpers/client/fake-upstream.ts'
 import { start as startProgram, writePki } from '../helpers/client/peers.ts'
 import { startServerBehindRelay } from '../helpers/client/relay.ts'
 import { letPass } from '../helpers/monotonic.ts'
-import { findFreePort } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
 const answer: Serve = (_request, response) => void response.end('answer')

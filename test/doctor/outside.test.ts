@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { examineOutside } from '../../src/doctor/doctor.ts'
 import { issueCertificate } from '../../src/pki/certificate.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { startTestServer, type TestServer } from '../../src/testing/server.ts'
 import { linesOf } from '../helpers/process/findings.ts'
-import { findFreePort } from '../helpers/process/process.ts'
 import { startBrokenServer } from '../helpers/server/broken-server.ts'
 
 t.setTimeout(120_000)

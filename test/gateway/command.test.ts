@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { importVerificationKeys } from '../../src/keys/token-keys.ts'
-import { findFreePort, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
+import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { startUpstream } from '../helpers/server/gateway.ts'
 
 t.setTimeout(240_000) // processes, each slow to start on a busy machine

@@ -8,7 +8,8 @@ import t from 'tap'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { importSigningKeys } from '../../src/keys/token-keys.ts'
 import type { TestConnection } from '../../src/testing/connection.ts'
-import { findFreePort, run, startTlsbound } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
+import { run, startTlsbound } from '../helpers/process/process.ts'
 import { patience } from '../helpers/until.ts'
 
 t.setTimeout(300_000) // Go may have to compile its standard library first

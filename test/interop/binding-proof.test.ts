@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import t from 'tap'
 import { openConnection, type TestConnection } from '../../src/testing/connection.ts'
-import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(120_000) // two servers, each slow to start on a busy machine
 const folder = t.testdir()

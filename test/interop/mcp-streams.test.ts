@@ -13,9 +13,9 @@ import t, { type Test } from 'tap'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { type ClientOptions, createClient } from '../../src/client/client.ts'
 import { type Listen, startSidecar } from '../../src/sidecar/sidecar.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { makeFolder } from '../helpers/client/sidecar.ts'
-import { findFreePort } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)

@@ -24,9 +24,10 @@ import { fetch as undiciFetch } from 'undici'
 import { connect, createClient, readIdentityFiles } from '../../src/client/client.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
 import { startSidecar } from '../../src/sidecar/sidecar.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { openLine } from '../helpers/client/undici-fetch.ts'
-import { findFreePort, run } from '../helpers/process/process.ts'
+import { run } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000) // each example is a process

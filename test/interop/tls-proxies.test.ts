@@ -12,8 +12,9 @@ import { type ConnectionOptions, type SecureVersion, connect as startTls } from 
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
 import { makeDemoPki, writeDemoPki } from '../../src/pki/demo.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { type Identity, startTestServer } from '../../src/testing/server.ts'
-import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
 import { fieldOf, issueProxy, thumbprintOf } from '../helpers/server/proxies.ts'
 import { claimsOf, register } from '../helpers/tokens/grants.ts'
 

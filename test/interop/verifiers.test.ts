@@ -12,8 +12,9 @@ import { promisify } from 'node:util'
 import { decodeJwt, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
 import t from 'tap'
 import { rotateKeysFile } from '../../src/process/signing-keys.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { connectAs, readExample, startExample } from '../helpers/process/example.ts'
-import { findFreePort, startTlsbound } from '../helpers/process/process.ts'
+import { startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(300_000) // Go may have to compile its standard library first
 

@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import t from 'tap'
-import { findFreePort, run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
+import { run, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(120_000)
 const folder = t.testdir()

@@ -8,7 +8,7 @@ import { type ConnectTlsOptions, connectTls } from '../../src/outgoing/connect.t
 import { OutgoingError, type OutgoingProblem, outgoingProblems } from '../../src/outgoing/failure.ts'
 import { type Identity, issueCertificate } from '../../src/pki/certificate.ts'
 import type { AltName } from '../../src/pki/names.ts'
-import { findFreePort } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { authority, drip, serverIdentity, startTcpServer, startTlsServer } from '../helpers/tls/tls-server.ts'
 
 const ca = authority.certificate

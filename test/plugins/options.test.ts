@@ -7,7 +7,7 @@ import * as hono from 'tlsbound/hono'
 import * as koa from 'tlsbound/koa'
 import { startServer } from 'tlsbound/server'
 import { demoRegistrations } from '../../src/process/demo.ts'
-import { findFreePort } from '../helpers/process/process.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import { accepted, connect, material, reading, writing } from '../helpers/server/bound-api.ts'
 
 /** Wrong options of every adapter. */

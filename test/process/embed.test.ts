@@ -19,9 +19,9 @@ import {
   startServer,
 } from '../../src/process/embed.ts'
 import { openConnection } from '../../src/testing/connection.ts'
+import { findFreePort } from '../../src/testing/free-port.ts'
 import type { MutualTlsOptions } from '../../src/tls/listener-options.ts'
 import { mutualTls } from '../../src/tls/mutual-tls.ts'
-import { findFreePort } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)

@@ -216,7 +216,10 @@ t.test('continues its regular work after an exception in it', async t => {
     await new Promise(setImmediate)
   }
   const works = ['looking for signing keys for PASETO', 'removing expired records']
-  t.same(server.errors.map(({ message }) => message).sort(), works.map(work => `unhandled error while ${work}`))
+  t.same(
+    server.errors.map(({ message }) => message).sort(),
+    works.map(work => `unhandled error while ${work}`),
+  )
   server.fail()
   mock.timers.tick(10_000)
   t.match(await (await server.connect('alice')).requestToken(), { status: 200 })

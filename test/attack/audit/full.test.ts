@@ -7,7 +7,8 @@ import t from 'tap'
 import { openEventFile } from '../../../src/audit/file.ts'
 import { writeDemoPki } from '../../../src/pki/demo.ts'
 import type { Answer } from '../../../src/testing/connection.ts'
-import { findFreePort, type RunningServer, startTlsbound } from '../../helpers/process/process.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
+import { type RunningServer, startTlsbound } from '../../helpers/process/process.ts'
 import { refresh, register, revoke, startGrant } from '../../helpers/tokens/grants.ts'
 
 t.setTimeout(120_000)

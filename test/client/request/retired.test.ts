@@ -6,10 +6,10 @@ import { createClient } from '../../../src/client/client.ts'
 import { issueCertificate } from '../../../src/pki/certificate.ts'
 import { issueCrl } from '../../../src/pki/crl.ts'
 import { makeDemoPki } from '../../../src/pki/demo.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import { startTestServer } from '../../../src/testing/server.ts'
 import { json, type Serve, startFakeUpstream } from '../../helpers/client/fake-upstream.ts'
 import { ask, makeFolder, startTestSidecar } from '../../helpers/client/sidecar.ts'
-import { findFreePort } from '../../helpers/process/process.ts'
 
 /** Starts a server whose authorities and lists the test reloads, with a sidecar in front of it. */
 async function start(t: Test, http2: boolean, tokenBinding: 'connection' | 'certificate') {

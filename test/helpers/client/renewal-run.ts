@@ -8,7 +8,7 @@ import { createClient, readIdentityFiles } from '../../../src/client/client.ts'
 import { type Identity, issueCertificate } from '../../../src/pki/certificate.ts'
 import { makeDemoPki } from '../../../src/pki/demo.ts'
 import { generateTokenKey, openSqlite, startServer } from '../../../src/process/embed.ts'
-import { findFreePort } from '../process/process.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import { startSidecarCommand } from './sidecar-command.ts'
 
 export interface RenewalPlan {

@@ -1,8 +1,8 @@
 // The environment in which the commands of the page about containers run: `docker` is the engine of the test, which has the image.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import type { PageOptions } from '../process/page.ts'
-import { findFreePort } from '../process/process.ts'
 import type { Containers } from './containers.ts'
 import { type Engine, runOptions } from './podman.ts'
 

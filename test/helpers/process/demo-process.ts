@@ -1,10 +1,11 @@
 // The demo server as a process in an empty folder, as `npm start` runs it, on a free port.
+
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Test } from 'tap'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 
 export interface Demo {
   readonly folder: string
@@ -37,12 +38,4 @@ export async function startDemo(t: Test, env: Readonly<Record<string, string>> =
     child.once('exit', () => failed(new Error(`the demo did not start: ${errors}`)))
   })
   return { folder, port, errors: () => errors }
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>(listening => probe.listen(0, '127.0.0.1', listening))
-  const { port } = probe.address() as { port: number }
-  await new Promise(closed => probe.close(closed))
-  return port
 }

@@ -6,11 +6,12 @@ import { Client } from 'pg'
 import type { Test } from 'tap'
 import { buildOpaqueToken } from '../../../src/core/opaque-token.ts'
 import { type DemoPki, makeDemoPki } from '../../../src/pki/demo.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import { startPostgres } from '../server/postgres.ts'
 import { makeIssuer } from '../tokens/outside-issuer.ts'
 import { readExample } from './example.ts'
 import type { PageOptions, Setup } from './page.ts'
-import { type Environment, findFreePort, startTlsbound } from './process.ts'
+import { type Environment, startTlsbound } from './process.ts'
 import { makeRepository } from './repository.ts'
 
 const root = resolve('.')

@@ -1,10 +1,11 @@
 // Runs the command line as processes: run to the end, or a server that is started, used and ended.
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { ConnectTlsOptions } from '../../../src/outgoing/connect.ts'
 import { openConnection, type TestConnection } from '../../../src/testing/connection.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import { patience } from '../until.ts'
 
 export type Environment = Readonly<Record<string, string>>
@@ -108,15 +109,6 @@ export async function startTlsbound(
     },
     ended: (most = patience) => watched.ended(most),
   }
-}
-
-/** Returns an unused port of 127.0.0.1. */
-export async function findFreePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>(listening => probe.listen(0, '127.0.0.1', listening))
-  const { port } = probe.address() as { port: number }
-  await new Promise(closed => probe.close(closed))
-  return port
 }
 
 function watch(child: ChildProcess) {

@@ -5,9 +5,10 @@ import type { Test } from 'tap'
 import type { SecurityEvent } from '../../../src/audit/event.ts'
 import { type Identity, issueCertificate } from '../../../src/pki/certificate.ts'
 import { makeDemoPki } from '../../../src/pki/demo.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import type { TestConnection } from '../../../src/testing/server.ts'
 import { callOps, type OpsCall } from '../server/ops.ts'
-import { type Environment, findFreePort, type RunningServer, runTlsbound, startTlsbound } from './process.ts'
+import { type Environment, type RunningServer, runTlsbound, startTlsbound } from './process.ts'
 
 export interface WorkersServer extends RunningServer {
   readonly folder: string

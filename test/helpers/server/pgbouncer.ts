@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { findFreePort } from '../process/process.ts'
+import { findFreePort } from '../../../src/testing/free-port.ts'
 import type { Postgres } from './postgres.ts'
 
 export interface PgBouncer {
