@@ -1,5 +1,6 @@
 // tlsbound keys: creates, lists and rotates the signing keys in their file, which running servers reload.
 import { findCurrent } from '../core/key-schedule.ts'
+import { pasetoVersion } from '../core/paseto.ts'
 import { type Algorithm, algorithms, isPasetoKey, type KeyAlgorithm, keyAlgorithms } from '../keys/token-keys.ts'
 import { createKeysFile, readKeysFile, rotateKeysFile } from '../process/signing-keys.ts'
 import { dataDirOf, dataFile } from '../settings/settings.ts'
@@ -12,10 +13,14 @@ export const command: Command = {
   description: [
     'Creates, lists and rotates the signing keys in a file that one or more servers use. A running server loads a changed file within ten seconds.',
     'A new key is published at once and signs after five minutes, when other servers have fetched it. Earlier keys stay until the last token that they signed has expired.',
-    'Keys for JWTs and keys for PASETO are separate: a new key replaces those for the same kind of token. The first key for PASETO signs at once.',
+    'Keys for JWTs and keys for PASETO are separate: a new key replaces those for the same kind of token.',
   ],
   actions: [
-    { name: 'create', positionals: ['FILE'], help: 'Creates a file with one key, for several servers' },
+    {
+      name: 'create',
+      positionals: ['FILE'],
+      help: 'Creates a file with a key that signs at once, for several servers',
+    },
     { name: 'list', positionals: [], help: 'Shows for each key whether it signs, from when, and when it is removed' },
     { name: 'rotate', positionals: [], help: 'Adds a key that signs in place of the current one' },
   ],
@@ -34,6 +39,7 @@ export const command: Command = {
       fallback: 'ES256',
       help: 'The algorithm of the new key: ES256, EdDSA or RS256 for JWTs, or v4.public for PASETO',
     },
+    { name: 'paseto', help: 'With create: adds a key for PASETO, which signs at once too' },
     jsonOption,
   ],
   examples: [
@@ -53,6 +59,8 @@ export const command: Command = {
     // A server without a key for JWTs does not start.
     const choices: readonly string[] = name === 'create' ? algorithms : keyAlgorithms
     if (!choices.includes(String(algorithm))) throw new UsageError(`--algorithm must be one of ${choices.join(', ')}`)
+    if (values.paseto === true && name !== 'create')
+      throw new UsageError(`--paseto requires create; to add a key, use rotate --algorithm ${pasetoVersion}`)
     const now = Math.floor(Date.now() / 1000)
     if (name === 'create') return create(values, others[0], algorithm as Algorithm, now)
     if (name === 'rotate') {
@@ -81,10 +89,15 @@ export const command: Command = {
 async function create(values: Values, path: string | undefined, algorithm: Algorithm, now: number): Promise<void> {
   if (path === undefined) throw new UsageError('the path of the file is missing: tlsbound keys create FILE')
   if (values.file !== undefined) throw new UsageError('create takes the path as an argument, without --file')
-  const kid = await createKeysFile(path, algorithm, now)
-  writeResult(values, { kid, file: path }, kid)
+  const both: KeyAlgorithm[] = values.paseto === true ? [algorithm, pasetoVersion] : [algorithm]
+  const [kid = '', paseto] = await createKeysFile(path, both, now)
+  writeResult(
+    values,
+    { kid, ...(paseto !== undefined && { paseto_kid: paseto }), file: path },
+    paseto === undefined ? kid : `${kid}\n${paseto}`,
+  )
   writeMessage(
-    `${path} has one key, and is readable for its owner only. Copy it to each server as a file of the server's user (mode 0600), and set ` +
+    `${path} has ${paseto === undefined ? 'one key' : 'two keys'}, and is readable for its owner only. Copy it to each server as a file of the server's user (mode 0600), and set ` +
       'TLSBOUND_SIGNING_KEYS_FILE to its path there.',
   )
 }

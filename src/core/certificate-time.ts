@@ -1,5 +1,6 @@
 // The dates of certificates and revocation lists (RFC 5280 §4.1.2.5, §5.1.2.4), in the only forms that OpenSSL accepts. For
 // any other form OpenSSL rejects the certificate, or every certificate that the list covers.
+import { parseCalendarTime } from './calendar-time.ts'
 import type { Element } from './der.ts'
 
 const utcTime = 0x17
@@ -21,9 +22,5 @@ export function readTime({ tag, content }: Element): number | undefined {
   const [, date, time] = /^(\d{8})(\d{6})Z$/.exec(century + text) ?? []
   if (date === undefined || time === undefined) return undefined
   const moment = `${date.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}`
-  const milliseconds = Date.parse(`${moment}Z`)
-  // Date.parse accepts February 30 as a day in March.
-  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString().startsWith(moment)
-    ? milliseconds
-    : undefined
+  return parseCalendarTime(moment)
 }

@@ -1,5 +1,6 @@
 // The claims in the payload of a PASETO, and the same claims as everywhere else in this project: times are texts there (PASETO
 // specification: Registered Claims) and seconds here. Everything that checks claims sees one form.
+import { parseCalendarTime } from './calendar-time.ts'
 import { parseObject } from './compact-jws.ts'
 import { maximumDepth } from './json-depth.ts'
 import { isPaseto, parsePaseto } from './paseto.ts'
@@ -57,15 +58,9 @@ function formatTime(seconds: number): string {
 /** Returns seconds since 1970. A value of another form is returned as a text, because a number would count as a time. */
 function parseTime(value: unknown): unknown {
   if (typeof value !== 'string') return typeof value === 'number' ? String(value) : value
-  const milliseconds = dateTime.test(value) && isCalendarTime(value) ? Date.parse(value) : Number.NaN
+  const exists = dateTime.test(value) && parseCalendarTime(value.slice(0, '2027-01-15T08:00:00'.length)) !== undefined
+  const milliseconds = exists ? Date.parse(value) : Number.NaN // it refuses an offset of 24:00 or more
   return Number.isNaN(milliseconds) ? value : milliseconds / 1000
-}
-
-/** Date.parse takes February 30 as March 2, and 24:00 as the next day. RFC 3339 §5.7 has neither. */
-function isCalendarTime(value: string): boolean {
-  const local = value.slice(0, '2027-01-15T08:00:00'.length)
-  const milliseconds = Date.parse(`${local}Z`)
-  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString().startsWith(local)
 }
 
 /**

@@ -16,9 +16,13 @@ export async function checkSigningKeys(
   registrations: readonly object[] = [],
 ): Promise<Finding[]> {
   const isOwn = settings.signingKeysFile === undefined
-  const findMissing = (hasPaseto: boolean) =>
-    findMissingKeys(registrations, { hasPaseto: () => hasPaseto }, now).map(problem => failure(...splitRemedy(problem)))
-  if (isOwn && !exists(file)) return [checkCreatable(file, 'the signing keys'), ...findMissing(false)]
+  const findMissing = (ring: Parameters<typeof findMissingKeys>[1]) =>
+    findMissingKeys(registrations, ring, now).map(problem => failure(...splitRemedy(problem)))
+  if (isOwn && !exists(file))
+    return [
+      checkCreatable(file, 'the signing keys'),
+      ...findMissing({ hasPaseto: () => false, nextPaseto: () => undefined }),
+    ]
   const keys = await importKeysFile(file)
   const kids = keys.map(({ kid }) => kid)
   const twice = kids.find((kid, index) => kids.indexOf(kid) !== index)
@@ -35,7 +39,7 @@ export async function checkSigningKeys(
     return [failure(`${file}: no signing key is for JWTs`, 'add one: tlsbound keys rotate')]
   if (forJwt === undefined)
     return [failure(`${file}: no key may sign at this time`, 'check the clock, or add a key: tlsbound keys rotate')]
-  createKeyRing(keys, now) // throws if a key is for JWTs and for PASETO
+  const ring = createKeyRing(keys, now) // throws if a key is for JWTs and for PASETO
   const findings = keys.map(key => {
     const name = `${file}: key ${key.kid} (${key.algorithm})`
     if (key === forJwt || key === forPaseto) return good(`${name} signs`)
@@ -43,7 +47,7 @@ export async function checkSigningKeys(
     if (!begun.includes(key)) return good(`${name} signs from ${dateOf(key.nbf as number)} on`)
     return good(`${name} verifies${key.exp === undefined ? ' and does not expire' : ` until ${dateOf(key.exp)}`}`)
   })
-  return [...findings, ...findMissing(forPaseto !== undefined)]
+  return [...findings, ...findMissing(ring)]
 }
 
 function dateOf(seconds: number): string {

@@ -14,6 +14,8 @@ export interface KeyRing {
   signPaseto(claims: PasetoClaims, now: number): string | undefined
   /** Whether a key signs PASETO at `now`. */
   hasPaseto(now: number): boolean
+  /** Returns when the first key for PASETO that does not sign yet at `now` will sign, in seconds since 1970. Undefined if there is none. */
+  nextPaseto(now: number): number | undefined
   /** Finds a key. Never one that has expired at `now`, in seconds since 1970: if it was stolen, it could sign new tokens. */
   find(kid: string, now: number): SigningKey | undefined
   readonly all: readonly SigningKey[]
@@ -36,6 +38,10 @@ export function createKeyRing(keys: readonly SigningKey[], now: number): KeyRing
     sign: (claims, time, type) => findSigning(held.forJwt, time).sign(claims, type),
     signPaseto: (claims, time) => findCurrent(held.forPaseto, time)?.sign(claims),
     hasPaseto: time => findCurrent(held.forPaseto, time) !== undefined,
+    nextPaseto: time => {
+      const starts = findPublished(held.forPaseto, time).map(({ nbf = 0 }) => nbf)
+      return starts.filter(nbf => nbf > time).sort((one, other) => one - other)[0]
+    },
     find: (kid, time) => {
       const key = held.byId.get(kid)
       return key && findPublished([key], time)[0]

@@ -104,7 +104,9 @@ export function clientRoutes(app: FastifyInstance, parts: OpsParts): void {
       } catch (error) {
         problems.push((error as Error).message)
       }
-    problems.push(...findMissingKeys([body], parts.keys ?? { hasPaseto: () => false }, parts.now()))
+    problems.push(
+      ...findMissingKeys([body], parts.keys ?? { hasPaseto: () => false, nextPaseto: () => undefined }, parts.now()),
+    )
     if (problems.length > 0) throw new OpsRefusal(400, problems)
   }
 }

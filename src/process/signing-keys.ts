@@ -39,17 +39,22 @@ export async function ensureKeysFile(path: string, algorithm: Algorithm): Promis
 }
 
 /**
- * Creates a file with one key that signs from `now` on, in seconds since 1970, and returns the key's id. Never replaces a file.
+ * Creates a file with a key for each algorithm, which sign from `now` on, in seconds since 1970, and returns their ids. Never replaces
+ * a file.
  * @throws FileProblem (rejects)
  */
-export async function createKeysFile(path: string, algorithm: Algorithm, now: number): Promise<string> {
-  const key = { ...(await generateTokenKey(algorithm)), nbf: now }
+export async function createKeysFile(path: string, list: readonly KeyAlgorithm[], now: number): Promise<string[]> {
+  const keys = await Promise.all(list.map(generateTokenKey))
   try {
-    write(path, [key], 'wx')
+    write(
+      path,
+      keys.map(key => ({ ...key, nbf: now })),
+      'wx',
+    )
   } catch (error) {
     throw new FileProblem(path, describeUncreated(path, error as NodeJS.ErrnoException))
   }
-  return key.kid
+  return keys.map(({ kid }) => kid)
 }
 
 function describeUncreated(path: string, { code }: NodeJS.ErrnoException): Finding {
@@ -116,19 +121,12 @@ function findDue(path: string, algorithm: Algorithm, now: number, age: number): 
   })
 }
 
-/**
- * Adds a key, which replaces those for the same kind of token only. The first key of a kind signs at once: until it does,
- * no client can have such a token. A resource server that has just fetched the key set refuses its tokens until it fetches it again.
- */
+/** Adds a key, which replaces those for the same kind of token only. The first one of a kind waits too: others cache the key set. */
 async function addKey(path: string, algorithm: KeyAlgorithm, now: number): Promise<Rotated> {
   const key = await generateTokenKey(algorithm)
   const { same, others } = splitKeys(readKeysFile(path), algorithm)
-  const nbf = same.length === 0 ? now : now + overlap.before
-  write(path, [
-    ...findPublished(others, now),
-    ...(same.length === 0 ? [{ ...key, nbf }] : rotate(same, key, now, overlap)),
-  ])
-  return { kid: key.kid, nbf }
+  write(path, [...findPublished(others, now), ...rotate(same, key, now, overlap)])
+  return { kid: key.kid, nbf: now + overlap.before }
 }
 
 /** Separates the keys for the kind of token that a key of this algorithm signs, JWT or PASETO, from the other keys. */

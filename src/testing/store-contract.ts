@@ -152,7 +152,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
     t.same(await one.rotateRefreshToken('r1', successor('r2'), time.now), { outcome: 'rotated', grant: grant('g1') })
     t.match(await one.findRefreshToken('r1'), { state: 'used' })
     const again = { outcome: 'retried', grant: grant('g1'), sealed: 'sealed r2' }
-    for (const [index, wait] of [0, 500, 1000, 30_000, 28_000].entries()) {
+    for (const [index, wait] of [0, 500, 1000, 30_000, 18_000].entries()) {
       await time.pass(wait)
       t.same(await (index % 2 ? one : other).rotateRefreshToken('r1', successor(`x${index}`), time.now), again)
       t.equal(await one.findRefreshToken(`x${index}`), undefined, 'no other successor is stored')
@@ -381,7 +381,7 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
 
     if (kind === 'token') continue // it does not cover its successors
     promise(
-      `after a revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no parallel use of its refresh tokens succeeds`,
+      `after a revocation of ${kind === 'all' ? 'everything' : `a ${kind}`} has resolved, no use of its refresh tokens that begins then succeeds`,
       async t => {
         const [one, other] = await open(t.context)
         const chains = Array.from({ length: 8 }, (_, index) => `g${index}`)
@@ -393,10 +393,12 @@ export function storeContract<Context>(open: OpenStores<Context>): ContractTest<
           const store = index % 2 ? one : other
           for (let count = 0, hash = id; count < 10_000; count++) {
             const next = `${id}-${count}`
+            // The result of a use that was stored before the revocation can arrive after that of the revocation.
+            const isLate = revoked
             const { outcome } = await store.rotateRefreshToken(hash, successor(next), start + count)
             if (outcome !== 'rotated') return outcome
             used++
-            if (revoked) afterwards++
+            if (isLate) afterwards++
             hash = next
           }
           return 'never revoked'

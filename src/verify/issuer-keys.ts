@@ -29,7 +29,7 @@ export interface IssuerKeysOptions {
 
 export interface IssuerKeySource {
   readonly find: FindIssuerKeys
-  /** Changes when a key is removed. Each call also refreshes an outdated key set in the background. */
+  /** Changes when a key is removed, or is no longer for one of its algorithms. Each call also refreshes an outdated key set in the background. */
   readonly generation: () => number
 }
 
@@ -51,7 +51,7 @@ export function openIssuerKeys(jwks: IssuerKeys | undefined, options: IssuerKeys
   let warned: string | undefined
   const parse = (document: unknown, origin?: Origin): KeySet => {
     const set = parseKeySet(document, algorithms, origin)
-    const names = new Set(set.keys.map(nameOf))
+    const names = new Set(set.keys.flatMap(namesOf))
     if ([...known].some(name => !names.has(name))) generation++
     known = names
     const warning = set.leftOut.join('; ')
@@ -160,9 +160,10 @@ export function parseIssuerMetadata(json: unknown, issuer: string): string {
   return metadata.jwks_uri
 }
 
-/** Returns a text that identifies a key. */
-function nameOf({ kid, key }: IssuerKey): string {
-  return JSON.stringify([kid, key.export({ format: 'jwk' })])
+/** Returns a text for each algorithm of a key: a token of one that was withdrawn is no longer valid. */
+function namesOf({ kid, algorithms, key }: IssuerKey): string[] {
+  const jwk = key.export({ format: 'jwk' })
+  return algorithms.map(algorithm => JSON.stringify([kid, algorithm, jwk]))
 }
 
 function withName<T>(read: () => T): T {

@@ -5,6 +5,7 @@ import t from 'tap'
 import { generateTokenKey } from '../../src/keys/token-keys.ts'
 import { readKeysFile } from '../../src/process/signing-keys.ts'
 import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
+import { register } from '../helpers/tokens/grants.ts'
 
 t.setTimeout(120_000)
 
@@ -24,6 +25,21 @@ t.test('creates a file that only its owner can read, and that a server uses', as
   const server = await startTlsbound(t, folder, { TLSBOUND_SIGNING_KEYS_FILE: 'keys.json' })
   const published = await (await server.connect(null)).get('/oauth/jwks')
   t.match(published.body.keys, [{ kid: key?.kid }])
+})
+
+t.test('creates a key for PASETO too, with which clients can be registered from the first start on', async t => {
+  const folder = t.testdir({ 'clients.json': JSON.stringify([register('alice', { access_token_format: 'paseto' })]) })
+  const created = await runTlsbound(['keys', 'create', 'keys.json', '--paseto', '--json'], folder)
+  const [key, paseto] = readKeysFile(join(folder, 'keys.json'))
+  t.same(JSON.parse(created.stdout), { kid: key?.kid, paseto_kid: paseto?.kid, file: 'keys.json' })
+  t.match(await runTlsbound(['keys', 'list', '--file', 'keys.json'], folder), {
+    stdout: `${key?.kid}  ES256  signs\n${paseto?.kid}  v4.public  signs\n`,
+  })
+  const files = { TLSBOUND_SIGNING_KEYS_FILE: 'keys.json', TLSBOUND_CLIENTS_FILE: 'clients.json' }
+  const server = await startTlsbound(t, folder, files)
+  t.match(await (await server.connect('alice')).token(), /^v4\.public\./)
+  const other = await runTlsbound(['keys', 'rotate', '--paseto'], folder)
+  t.match(other, { code: 2, stderr: /--paseto requires create; to add a key, use rotate --algorithm v4\.public/ })
 })
 
 t.test('lists what each key does, of both kinds', async t => {

@@ -197,7 +197,14 @@ t.test('reports the key for PASETO, and that clients are registered for it witho
   t.match(await check(), [/does not exist yet/, missing])
   await ensureKeysFile(file, 'ES256')
   t.match(await check(), [/\(ES256\) signs$/, missing])
-  const { kid } = await rotateKeysFile(file, 'v4.public', now)
+  const { kid } = await rotateKeysFile(file, 'v4.public', now - 100)
+  t.match(await check(), [
+    /\(ES256\) signs$/,
+    /\(v4\.public\) signs from /,
+    /that signs now; one signs from 20\S+Z on: wait until then$/,
+  ])
+  const [first, upcoming] = readKeysFile(file)
+  writeFileSync(file, JSON.stringify({ keys: [first, { ...upcoming, nbf: now }] }))
   const found = await check()
   t.match(found, [/\(ES256\) signs$/, `✓ keys.json: key ${kid} (v4.public) signs`])
   t.equal(found.length, 2)

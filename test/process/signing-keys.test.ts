@@ -263,8 +263,8 @@ t.test('rotates keys for JWTs and keys for PASETO separately, each when due', as
   const path = join(makeFolder(t), 'keys.json')
   await ensureKeysFile(path, 'ES256')
   const [first] = readKeysFile(path)
-  const paseto = await rotateKeysFile(path, 'v4.public', now)
-  t.match(paseto, { kid: /^k4\.pid\.[\w-]{44}$/, nbf: now }, 'the first key for PASETO signs at once')
+  const paseto = await rotateKeysFile(path, 'v4.public', now - 300)
+  t.match(paseto, { kid: /^k4\.pid\.[\w-]{44}$/, nbf: now }, 'the first key for PASETO is published first too')
   t.match(readKeysFile(path), [
     { kid: first?.kid, exp: undefined },
     { kid: paseto.kid, alg: 'v4.public', nbf: now },
@@ -272,6 +272,7 @@ t.test('rotates keys for JWTs and keys for PASETO separately, each when due', as
   const ring = await loadKeyRing(path, now)
   t.ok(ring.hasPaseto(now))
   t.notOk(ring.hasPaseto(now - 1), 'not before')
+  t.same([now - 1, now].map(ring.nextPaseto), [now, undefined])
   t.equal(kidOf(ring.sign({}, now)), first?.kid, 'a JWT is signed by the other key')
 
   const next = await rotateKeysFile(path, 'v4.public', now + 10)
@@ -313,7 +314,7 @@ t.test('rotates keys for JWTs and keys for PASETO separately, each when due', as
 t.test('reports each kind of keys that is due while other servers have copies of the file', async t => {
   const path = join(makeFolder(t), 'keys.json')
   writeFileSync(path, JSON.stringify({ keys: [{ ...(await generateTokenKey('ES256')), nbf: now }] }), { mode: 0o600 })
-  await rotateKeysFile(path, 'v4.public', now + 1800)
+  await rotateKeysFile(path, 'v4.public', now + 1500)
   const problems: string[] = []
   let clock = now + 1800
   const { poll, stop } = watchKeysFile(path, await loadKeyRing(path, clock), {

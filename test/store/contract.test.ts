@@ -36,6 +36,15 @@ t.test('finds a store that breaks one promise, and passes one that keeps it', as
     ['does not notify', /sends a follower all stored changes/, () => ({ follow: async () => () => {} })],
     ['revokes nothing', /refresh tokens of a client that is revoked/, () => ({ revoke: async () => {} })],
     [
+      'revokes late',
+      /no use of its refresh tokens that begins then/,
+      store => ({
+        revoke: async revocation => {
+          setTimeout(() => store.revoke(revocation), 20)
+        },
+      }),
+    ],
+    [
       'loses a member',
       /with all its members/,
       store => ({

@@ -1,6 +1,7 @@
 // A resource server that fetches its issuer's keys, follows their rotation, and rejects all tokens without them.
 // JW05, JW34, RE04; RFC 7517 §5.
 
+import { generateKeyPairSync } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -104,6 +105,33 @@ t.test('rejects tokens of a removed key on live connections once the keys are fe
   t.match(await there.get('/', before), { status: 401, body: { reason: 'revoked' } })
   t.match(await there.get('/', before), { status: 401, body: { reason: 'bad_signature' } }, 'then its key is unknown')
   t.match(await there.get('/', after), { status: 200 }, 'control')
+})
+
+t.test('rejects tokens of an algorithm that a key is no longer for, on live connections too', async t => {
+  let time = 0
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'one' }
+  let document: object = { keys: [jwk] }
+  const serve: Parameters<typeof startKeyServer>[2] = (_request, response) => response.end(JSON.stringify(document))
+  const { uri } = await startKeyServer(t, pki, serve)
+  const options = { issuer: 'https://localhost:8443', algorithms: ['RS256', 'PS256'] as const, clock: () => time }
+  const { find, generation } = openIssuerKeys({ uri, ca }, options)
+  const fetchAgain = async (keys: readonly object[]) => {
+    document = { keys }
+    time += remoteLimits.lifetime
+    await find('RS256', 'another') // waits for the document
+    return generation()
+  }
+  const verifies = async (alg: 'RS256' | 'PS256') => (await find(alg, 'one')).length > 0
+  t.same([await verifies('RS256'), await verifies('PS256')], [true, true], 'control')
+  const first = generation()
+  const two = { ...jwk, kid: 'two' }
+  t.equal(await fetchAgain([jwk, two]), first, 'control: nothing was removed')
+  const second = await fetchAgain([{ ...jwk, alg: 'PS256' }, two])
+  t.not(second, first, 'RS256 was withdrawn')
+  t.same([await verifies('RS256'), await verifies('PS256')], [false, true])
+  await fetchAgain([jwk, two])
+  t.same([await verifies('RS256'), generation()], [true, second], 'an algorithm was added')
 })
 
 t.test('answers 503 without delay when the keys are unavailable', async t => {

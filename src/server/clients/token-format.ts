@@ -6,6 +6,8 @@ import { guardedWithLog } from '../../core/guard.ts'
 import { pasetoVersion } from '../../core/paseto.ts'
 import type { KeyRing } from '../../keys/key-ring.ts'
 
+type PasetoKeys = Pick<KeyRing, 'hasPaseto' | 'nextPaseto'>
+
 const remedy = `add one with tlsbound keys rotate --algorithm ${pasetoVersion}`
 
 /** Returns the refusal of a token request of a client whose format needs a key that the server does not have. */
@@ -17,19 +19,18 @@ export function formatUnavailable(): OAuthError {
  * Returns a sentence for each registration whose tokens no key can sign at `now`, in seconds since 1970. Members of other types are
  * reported by parseClient.
  */
-export function findMissingKeys(
-  registrations: readonly unknown[],
-  keys: Pick<KeyRing, 'hasPaseto'>,
-  now: number,
-): string[] {
+export function findMissingKeys(registrations: readonly unknown[], keys: PasetoKeys, now: number): string[] {
   if (keys.hasPaseto(now)) return []
+  const next = keys.nextPaseto(now)
+  const advice =
+    next === undefined ? remedy : `one signs from ${new Date(next * 1000).toISOString()} on: wait until then`
   return registrations
     .map(entry => (entry ?? {}) as { readonly client_id?: unknown; readonly access_token_format?: unknown })
     .filter(({ access_token_format: format }) => format === 'paseto')
     .map(
       ({ client_id: id }) =>
         `client ${JSON.stringify(id)}: access_token_format paseto requires a signing key with alg ${pasetoVersion} that signs now; ` +
-        remedy,
+        advice,
     )
 }
 
