@@ -17,7 +17,10 @@ const entries = {
   'tlsbound/hono': { file: 'plugins/hono.d.ts', about: 'Middleware for Hono on Node.' },
   'tlsbound/client': { file: 'client/client.d.ts', about: 'A client that binds its tokens and reconnects.' },
   'tlsbound/server': { file: 'process/embed.d.ts', about: 'The authorization server inside your own program.' },
-  'tlsbound/store-contract': { file: 'testing/store-contract.d.ts', about: 'Tests for a store of your own.' },
+  'tlsbound/store-contract': {
+    file: 'testing/store-contract/store-contract.d.ts',
+    about: 'Tests for a store of your own.',
+  },
   'tlsbound/testing': { file: 'testing/start.d.ts', about: 'A whole server in memory, for tests.' },
 }
 

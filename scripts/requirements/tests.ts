@@ -16,7 +16,8 @@ export interface Test {
 /** Files with tests, below `test/`, and the tests that the package exports. */
 export function findTestFiles(): string[] {
   const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  return [...files.filter(path => path.endsWith('.ts')).sort(), '../src/testing/store-contract.ts']
+  const contract = readdirSync('src/testing/store-contract').map(name => `../src/testing/store-contract/${name}`)
+  return [...files.filter(path => path.endsWith('.ts')).sort(), ...contract.sort()]
 }
 
 /** Every test, in the order of the files, but for those about the lab, and about this. */

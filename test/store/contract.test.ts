@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import t from 'tap'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createTime, storeContract } from '../../src/testing/store-contract.ts'
+import { createTime, storeContract } from '../../src/testing/store-contract/store-contract.ts'
 
 /** The titles of the tests that a store fails. */
 async function findBroken(change: (store: Store) => Partial<Store>, among: RegExp): Promise<string[]> {
@@ -69,7 +69,7 @@ t.test('runs under the test runner of Node', async t => {
     file,
     `import { test } from 'node:test'
      import { openSqlite } from ${from('src/store/sqlite.ts')}
-     import { createTime, storeContract } from ${from('src/testing/store-contract.ts')}
+     import { createTime, storeContract } from ${from('src/testing/store-contract/store-contract.ts')}
      const open = async t => {
        const store = openSqlite(':memory:')
        t.after(() => store.close())

@@ -1,7 +1,7 @@
 // Refresh tokens as version 4 of the schema stored them, for the tests of the migration: in SQL that both databases understand.
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
-import { grant, successor } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-contract/grant.ts'
 
 /** Turns an empty state of the current version into one of version 4, except for its version number, with three grants. */
 export const asBefore = [

@@ -1,8 +1,8 @@
 // Shared by the tests of failing stores: the duration of refusals and recoveries, and load with a journal.
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/store.ts'
-import { unavailable } from '../../src/testing/store-contract.ts'
-import { grant, successor } from '../../src/testing/store-grant.ts'
+import { unavailable } from '../../src/testing/store-contract/contract.ts'
+import { grant, successor } from '../../src/testing/store-contract/grant.ts'
 
 /** Retries until it succeeds. Resolves with the milliseconds that it took. */
 export async function recovery(use: () => Promise<unknown>): Promise<number> {

@@ -2,7 +2,7 @@
 // It runs until it is killed.
 import { writeSync } from 'node:fs'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import { grant, successor } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-contract/grant.ts'
 
 const [path, name] = process.argv.slice(2) as [string, string]
 const store = openSqlite(path)

@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap'
 import { openPostgres } from '../../src/store/postgres.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createTime, storeContract } from '../../src/testing/store-contract.ts'
-import { grant, successor } from '../../src/testing/store-grant.ts'
+import { grant, successor } from '../../src/testing/store-contract/grant.ts'
+import { createTime, storeContract } from '../../src/testing/store-contract/store-contract.ts'
 import { startPostgres } from '../helpers/server/postgres.ts'
 import { ageRefreshTokens } from '../helpers/tokens/age-refresh-tokens.ts'
 

@@ -9,8 +9,9 @@ import { createRemoteStore } from '../../src/process/workers/store-client.ts'
 import { shareStore } from '../../src/process/workers/store-server.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createTime, listen, storeContract, type Time, unavailable } from '../../src/testing/store-contract.ts'
-import { grant } from '../../src/testing/store-grant.ts'
+import { listen, unavailable } from '../../src/testing/store-contract/contract.ts'
+import { grant } from '../../src/testing/store-contract/grant.ts'
+import { createTime, storeContract, type Time } from '../../src/testing/store-contract/store-contract.ts'
 
 t.setTimeout(120_000)
 

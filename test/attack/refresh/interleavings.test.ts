@@ -7,7 +7,7 @@ import { buildOpaqueToken, hashOpaqueToken } from '../../../src/core/opaque-toke
 import { openSuccessor, sealSuccessor } from '../../../src/core/sealed-successor.ts'
 import { openSqlite } from '../../../src/store/sqlite.ts'
 import { issueCertificate, startTestServer, type TestConnection } from '../../../src/testing/server.ts'
-import { grant } from '../../../src/testing/store-grant.ts'
+import { grant } from '../../../src/testing/store-contract/grant.ts'
 import { contentsOf, refresh, register, startGrant } from '../../helpers/tokens/grants.ts'
 import { until } from '../../helpers/until.ts'
 

@@ -1,5 +1,5 @@
 // A grant and a next refresh token for tests.
-import type { Grant, Successor } from '../store/store.ts'
+import type { Grant, Successor } from '../../store/store.ts'
 
 /** Builds a grant of alice, created at second 1000, that expires at second 100 000. */
 export const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
