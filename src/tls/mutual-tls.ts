@@ -25,7 +25,7 @@ import { watchHandshakes } from './failed-handshakes.ts'
 import { trackForwardedRequests } from './forwarded-requests.ts'
 import { createForwarding } from './forwarding.ts'
 import { limitHandshakes } from './handshake-deadlines.ts'
-import { limitFloods } from './http2-floods.ts'
+import { deferRequests, limitFloods } from './http2-floods.ts'
 import { CompleteResponse, callOverHttp2, type Handler, isConnectApp, wrappedExpress } from './http2-handler.ts'
 import {
   defaultTimeouts,
@@ -200,6 +200,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         toResponse(request, peer) as unknown as Http2ServerResponse,
       ),
     )
+    deferRequests(server)
     if (servers.size === 0) awaitEnd(Date.now())
     servers.add(server)
     server.on('close', () => {
