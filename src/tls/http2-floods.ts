@@ -13,6 +13,12 @@ import { type Connection, connectionOf } from './connection.ts'
  */
 export const floodBudget = { burst: 256, burstWithoutCertificate: 32, perSecond: 32 } as const
 
+/**
+ * The options of Node for resets of any kind, with those of streams that were answered before, which look like other answered ones here.
+ * More than the budget, so that this file ends other floods, and says why.
+ */
+export const resetLimits = { streamResetBurst: 320, streamResetRate: 33 } as const
+
 /** Milliseconds from GOAWAY until a connection that the peer did not close is destroyed. */
 const linger = 1000
 

@@ -201,6 +201,18 @@ t.test('starts no request for a stream that is reset together with its head, wit
   await isServed(t)
 })
 
+t.test('ends a connection that resets answered requests with NO_ERROR, with one event', async t => {
+  const before = server.events.length
+  const peer = await openAsAlice()
+  const rounds = await flood(peer, resetWithoutError)
+  await peer.closed()
+  t.ok(rounds < 10, `ended after ${rounds} rounds of 64`)
+  const told = server.events.slice(before).filter(({ event }) => event === 'connection.refused')
+  t.match(told, [{ reason: 'malformed_request', detail: /^http2_/, peer: '127.0.0.1' }])
+  t.equal(told.length, 1)
+  await isServed(t)
+})
+
 t.test('lets Node end other floods, with one event', async t => {
   for (const [name, round] of Object.entries(ofNode)) {
     const before = server.events.length
