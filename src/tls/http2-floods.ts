@@ -2,10 +2,10 @@
 // CVE-2023-44487), streams that Node resets after an invalid frame (CVE-2025-8671), and PING and SETTINGS frames, which must be
 // acknowledged (CVE-2019-9512, CVE-2019-9515). A connection that exceeds the budget is closed. Node itself ends the other floods
 // and the connections that break the protocol, without a word: this file tells of them too.
-import { constants, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
+import { constants, type Http2SecureServer, type Http2Session, type ServerHttp2Session } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { malformed, type OAuthError } from '../core/errors.ts'
-import { connectionOf } from './connection.ts'
+import { type Connection, connectionOf } from './connection.ts'
 
 /**
  * The token bucket of a connection. The burst is twice the number of concurrent streams; without an accepted certificate it is smaller,
@@ -13,8 +13,17 @@ import { connectionOf } from './connection.ts'
  */
 export const floodBudget = { burst: 256, burstWithoutCertificate: 32, perSecond: 32 } as const
 
+/**
+ * The options of Node for resets of any kind, with those of streams that were answered before, which look like other answered ones here.
+ * More than the budget, so that this file ends other floods, and says why.
+ */
+export const resetLimits = { streamResetBurst: 320, streamResetRate: 33 } as const
+
 /** Milliseconds from GOAWAY until a connection that the peer did not close is destroyed. */
 const linger = 1000
+
+/** The sessions that this file ends. */
+const flooded = new WeakSet<Http2Session>()
 
 const advice = Buffer.from('too many streams were reset, or too many PING or SETTINGS frames were sent')
 
@@ -26,8 +35,7 @@ export function limitFloods(
   server.on('session', session => {
     const connection = connectionOf(session.socket)
     const socket = connection?.socket
-    const isKnown = connection?.presenter !== undefined && connection.rejection === undefined
-    const burst = isKnown ? floodBudget.burst : floodBudget.burstWithoutCertificate
+    const burst = isAccepted(connection) ? floodBudget.burst : floodBudget.burstWithoutCertificate
     const refuse = (refusal: OAuthError) => socket !== undefined && onRefusal(socket, refusal)
     let left: number = burst
     let since = performance.now()
@@ -37,12 +45,14 @@ export function limitFloods(
       left = Math.min(burst, left + ((now - since) / 1000) * floodBudget.perSecond) - 1
       since = now
       if (left >= 0) return
+      flooded.add(session)
       endSession(session, socket)
       refuse(malformed('http2_flood', { found, limit: burst }))
     }
     session.on('stream', stream =>
       stream.once('close', () => {
-        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) spend('stream resets')
+        // A peer can reset a stream with NO_ERROR too, which then is only aborted.
+        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) spend('stream resets')
       }),
     )
     session.on('ping', () => spend('PING frames'))
@@ -54,6 +64,33 @@ export function limitFloods(
         refuse(malformed('http2_error', { found: error.message }))
     })
   })
+}
+
+/**
+ * Passes the streams of a connection without an accepted certificate to the listeners of `request` when all that was read at once is
+ * handled. A rapid reset sends HEADERS and RST_STREAM together, and a stream that is already reset costs no request then. Call it once
+ * the server has a listener of `request`, because Node adds its own of `stream` with it.
+ */
+export function deferRequests(server: Http2SecureServer): void {
+  const [serve, ...others] = server.listeners('stream')
+  if (serve === undefined || others.length > 0) throw new Error('stream must have one listener, that of Node')
+  server.removeListener('stream', serve as () => void)
+  server.on('stream', (stream, ...head) => {
+    const { session } = stream
+    if (isAccepted(connectionOf(session?.socket))) return serve.call(server, stream, ...head)
+    stream.on('error', ignore)
+    setImmediate(() => {
+      if (stream.closed || stream.destroyed || (session !== undefined && flooded.has(session))) return
+      serve.call(server, stream, ...head)
+    })
+  })
+}
+
+/** Until `serve` adds a listener: without one, a peer could end the process with the error code of a reset. */
+function ignore(): void {}
+
+function isAccepted(connection: Connection | undefined): boolean {
+  return connection?.presenter !== undefined && connection.rejection === undefined
 }
 
 /** NGHTTP2_ERR_CALLBACK_FAILURE: a limit of Node's, such as `maxSessionRejectedStreams` and `maxSessionInvalidFrames`. */

@@ -25,7 +25,7 @@ import { watchHandshakes } from './failed-handshakes.ts'
 import { trackForwardedRequests } from './forwarded-requests.ts'
 import { createForwarding } from './forwarding.ts'
 import { limitHandshakes } from './handshake-deadlines.ts'
-import { limitFloods } from './http2-floods.ts'
+import { deferRequests, limitFloods, resetLimits } from './http2-floods.ts'
 import { CompleteResponse, callOverHttp2, type Handler, isConnectApp, wrappedExpress } from './http2-handler.ts'
 import {
   defaultTimeouts,
@@ -129,6 +129,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       keepAliveTimeout: timeouts.idle * 1000,
       connectionsCheckingInterval: 2000,
       Http2ServerResponse: CompleteResponse,
+      ...resetLimits,
       settings: { maxConcurrentStreams }, // RFC 9113 §6.5.2; the default is unlimited
       requireHostHeader: false, // server.ts rejects a missing header, with a reason and an event
     } as Parameters<typeof createSecureServer>[0])
@@ -200,6 +201,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
         toResponse(request, peer) as unknown as Http2ServerResponse,
       ),
     )
+    deferRequests(server)
     if (servers.size === 0) awaitEnd(Date.now())
     servers.add(server)
     server.on('close', () => {

@@ -28,7 +28,7 @@ import { notesLimit } from '../../src/store/notes.ts'
 import { serverLifetime } from '../../src/store/servers.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { rememberedClients } from '../../src/tls/forwarding.ts'
-import { floodBudget } from '../../src/tls/http2-floods.ts'
+import { floodBudget, resetLimits } from '../../src/tls/http2-floods.ts'
 import { defaultTimeouts, maxConcurrentStreams } from '../../src/tls/listener-options.ts'
 import { longestHeader, longestLine } from '../../src/tls/proxy-header.ts'
 import { issuerTimeout } from '../../src/verify/issuer-keys.ts'
@@ -72,6 +72,7 @@ const limits: Readonly<Record<string, string>> = {
   'other connection, after a change of authorities or lists, or after the end of one of them': `${retirement} s; ${retirement + retirementGrace} s at most`,
   'the same, if its certificate was refused or missing before the change': `0 s; ${retirementGrace} s at most`,
   'closed connection over HTTP/2 whose peer does not close its end': `${linger} s`,
+  'resets of any kind, with those of answered requests': `${resetLimits.streamResetBurst} at once; ${resetLimits.streamResetRate} per second`,
   'name resolution and TCP connection': seconds(connect),
   'TLS handshake': seconds(outgoingHandshake),
   'head of a document': seconds(head),

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type DetailOf, details, type RefusalFacts } from '../../src/core/details.ts'
 import { startTestServer } from '../../src/testing/server.ts'
+import { floodBudget } from '../../src/tls/http2-floods.ts'
 import { callOps } from '../helpers/server/ops.ts'
 import { thumbprintOf } from '../helpers/server/proxies.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
@@ -378,7 +379,7 @@ const rows: Readonly<Record<Detail, Row | readonly Row[]>> = {
     },
     status: 0,
     told: '',
-    facts: { found: 'PING frames', limit: 32 },
+    facts: { found: 'PING frames', limit: floodBudget.burstWithoutCertificate },
   },
   http2_error: {
     send: async () => {

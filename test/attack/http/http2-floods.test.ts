@@ -57,14 +57,20 @@ const continueWith =
       many(100, () => frame),
     ])
 
-const cancel = (stream: number) => buildFrame(frames.reset, 0, stream, uint32(8))
-const resets = askAnd(cancel)
+const resetWith = (stream: number, code: number) => buildFrame(frames.reset, 0, stream, uint32(code))
+const resets = (code: number) => askAnd(stream => resetWith(stream, code))
 
 /** The first one is answered. That tells when the server has read the round; Node ends a connection that is far ahead of it. */
-const reset: Round = round => {
-  const first = ask(streamOf(round, 0))
-  return Buffer.concat([first, resets(round).subarray(first.length + cancel(0).length)])
-}
+const answeredFirst =
+  (code: number): Round =>
+  round => {
+    const first = ask(streamOf(round, 0))
+    return Buffer.concat([first, resets(code)(round).subarray(first.length + resetWith(0, code).length)])
+  }
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+const reset = answeredFirst(NGHTTP2_CANCEL)
+const resetWithoutError = answeredFirst(NGHTTP2_NO_ERROR)
+const awaited = new Set([reset, resetWithoutError])
 const maximum = uint32(2 ** 31 - 1)
 
 const ours: Readonly<Record<string, { round: Round; found: string }>> = {
@@ -100,7 +106,7 @@ const ofNode: Readonly<Record<string, Round>> = {
   'a connection window that grows too large': () => buildFrame(frames.windowUpdate, 0, 0, maximum),
   PRIORITY: () => many(5000, () => buildFrame(frames.priority, 0, 1, Buffer.from('0000000310', 'hex'))),
   'frames of an unknown type': () => many(5000, () => buildFrame(0x77, 0, 0, Buffer.alloc(8))),
-  'requests that are reset all at once': round => many(16, index => resets(16 * round + index)),
+  'requests that are reset all at once': round => many(16, index => resets(NGHTTP2_CANCEL)(16 * round + index)),
   'more requests than the limit': round => many(500, index => ask(2 * (500 * round + index) + 1)),
   'headers that HTTP/2 forbids': round =>
     many(100, index => ask(2 * (100 * round + index) + 1, buildRequest('/binding', [['connection', 'close']]))),
@@ -112,7 +118,8 @@ async function flood(peer: RawHttp2, build: Round, most = 1000): Promise<number>
   for (; round < most && peer.socket.writable && peer.goaway() === undefined; round++) {
     peer.send(build(round))
     await new Promise(setImmediate)
-    if (build === reset) await peer.next(({ type, stream }) => type === frames.goaway || stream === streamOf(round, 0))
+    if (awaited.has(build))
+      await peer.next(({ type, stream }) => type === frames.goaway || stream === streamOf(round, 0))
   }
   return round
 }
@@ -126,7 +133,16 @@ t.test('ends a flood with ENHANCE_YOUR_CALM and one event', async t => {
     { open: openAsAlice, burst: floodBudget.burst },
     { open, burst: floodBudget.burstWithoutCertificate },
   ]
-  const cases = flooders.flatMap(flooder => Object.entries(ours).map(([name, its]) => ({ name, ...its, ...flooder })))
+  const cases = [
+    ...flooders.flatMap(flooder => Object.entries(ours).map(([name, its]) => ({ name, ...its, ...flooder }))),
+    {
+      name: 'requests that are reset with NO_ERROR',
+      round: resetWithoutError,
+      found: 'stream resets',
+      open,
+      burst: floodBudget.burstWithoutCertificate,
+    },
+  ]
   for (const { name, round, found, open, burst } of cases) {
     const before = server.events.length
     const peer = await open()
@@ -157,6 +173,43 @@ t.test('answers nothing after the GOAWAY, and closes the connection', async t =>
   await peer.closed()
   t.equal(streams, before, 'no request was started')
   t.notOk(peer.frames.some(({ stream }) => stream >= streamOf(rounds, 0)))
+  await isServed(t)
+})
+
+t.test('starts no request for a stream that is reset together with its head, without a certificate', async t => {
+  let requests = 0
+  const count = () => void requests++
+  server.app.server.on('request', count)
+  t.teardown(() => server.app.server.off('request', count))
+  const peer = await open()
+  const answered = (stream: number) => peer.next(frame => frame.type === frames.headers && frame.stream === stream)
+  for (const [index, code] of [NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR].entries()) {
+    const first = 20 * index + 1
+    const pairs = many(9, each => Buffer.concat([ask(first + 2 * each), resetWith(first + 2 * each, code)]))
+    peer.send(pairs, ask(first + 18))
+    t.ok(await answered(first + 18), 'control: a request behind them is answered')
+    t.equal(requests, index + 1, `reset with code ${code}`)
+  }
+  t.equal(peer.goaway(), undefined, 'control: they are within the budget')
+  const last = 101
+  peer.send(
+    ask(last),
+    many(40, each => Buffer.concat([ask(last + 2 + 2 * each), resetWith(last + 2 + 2 * each, 8)])),
+  )
+  await peer.closed()
+  t.equal(requests, 3, 'nor for a stream that came with the flood that ends the connection')
+  await isServed(t)
+})
+
+t.test('ends a connection that resets answered requests with NO_ERROR, with one event', async t => {
+  const before = server.events.length
+  const peer = await openAsAlice()
+  const rounds = await flood(peer, resetWithoutError)
+  await peer.closed()
+  t.ok(rounds < 10, `ended after ${rounds} rounds of 64`)
+  const told = server.events.slice(before).filter(({ event }) => event === 'connection.refused')
+  t.match(told, [{ reason: 'malformed_request', detail: /^http2_/, peer: '127.0.0.1' }])
+  t.equal(told.length, 1)
   await isServed(t)
 })
 
