@@ -11,7 +11,7 @@ import type { TargetQuestions } from './targets/target.ts'
 import type { Target } from './targets.ts'
 
 /**
- * Requests per second; microseconds of server CPU per request; milliseconds; the share of one core that the load used; resident
+ * Requests per second; microseconds of CPU per request, of the server or of the client that is measured; milliseconds; the share of one core that the load used; resident
  * bytes, and bytes of JavaScript's heap, per connection.
  */
 export type Unit = 'rate' | 'cpu' | 'p50' | 'p99' | 'load' | 'memory' | 'heap'
@@ -30,16 +30,15 @@ const busyLoad = 0.9
 
 const SERVER_WARM_UP = 200 // connections before the measurement of memory, for what a server allocates once
 
-/** `comparesClients`: the row is about what sends the requests, so that this is profiled. */
 async function measureLoad(
-  { kind, comparesClients }: { kind: Kind; comparesClients: boolean },
+  { kind, measuresLoad }: { kind: Kind; measuresLoad: boolean },
   { seconds, connections, awake, profile }: Options,
   server: Ask<TargetQuestions>,
   load: Ask<LoadQuestions>,
 ): Promise<Measurement> {
   await load('prepare', { kind, connections })
   const warmUp = await load('run', { seconds: seconds / 3, awake }, seconds + 40)
-  const profiled: Ask<ProfileQuestions> = comparesClients ? load : server
+  const profiled: Ask<ProfileQuestions> = measuresLoad ? load : server
   if (profile) await profiled('startProfile', null)
   const before = await server('usage', null)
   const counts = await load('run', { seconds, awake }, seconds + 40)
@@ -51,7 +50,7 @@ async function measureLoad(
   return {
     values: {
       rate: counts.requests / counts.seconds,
-      cpu: (after.cpu - before.cpu) / counts.requests,
+      cpu: (measuresLoad ? counts.cpu * 1e6 : after.cpu - before.cpu) / counts.requests,
       p50: counts.p50,
       p99: counts.p99,
       load: share,
@@ -61,7 +60,9 @@ async function measureLoad(
       ...counts.problems,
       ...unexpected.map(status => `unexpected status ${status}`),
       ...(counts.requests === 0 ? ['no response'] : []),
-      ...(share > busyLoad && !awake ? [`the load used ${share.toFixed(2)} of a core, and may limit the result`] : []),
+      ...(share > busyLoad && !awake && !measuresLoad
+        ? [`the load used ${share.toFixed(2)} of a core, and may limit the result`]
+        : []),
     ],
     ...(profile && { profile: await profiled('stopProfile', null) }),
   }
@@ -98,7 +99,7 @@ export async function measure(target: Target, row: Load | Idle, options: Options
     const port = await server.ask('start', pki, 1800) // a grown state takes minutes to make
     await load.ask('aim', { aim: { port, token: target.token, plain: target.plain === true }, pki })
     if ('load' in row) {
-      const what = { kind: target.load ?? row.load, comparesClients: target.load !== undefined }
+      const what = { kind: target.load ?? row.load, measuresLoad: target.measuresLoad === true }
       return await measureLoad(what, options, server.ask, load.ask)
     }
     return await measureIdle(row, options, server.ask, load.ask)

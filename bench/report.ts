@@ -53,9 +53,9 @@ const ratio = (own: number, floor: number) => own / floor
 
 const loadColumns = [
   against('throughput relative to the floor', 'rate', 2, ratio),
-  against('server CPU relative to the floor', 'cpu', 2, ratio),
+  against('CPU relative to the floor', 'cpu', 2, ratio),
   value('requests/s', 'rate', 0),
-  value('server µs/request', 'cpu', 0),
+  value('CPU µs/request', 'cpu', 0),
   value('p50 ms', 'p50', 2),
   value('p99 ms', 'p99', 2),
   value('load, of one core', 'load', 2),

@@ -93,12 +93,17 @@ export const rows = {
   sidecar: {
     title: 'Keep-alive GET through the sidecar',
     load: 'get',
-    targets: { tlsbound: 'tlsbound', sidecar: 'tlsbound' },
+    targets: { tlsbound: 'tlsbound', sidecar: 'tlsbound', 'sidecar-http1': 'tlsbound' },
   },
   client: {
     title: 'GET with a client library',
     load: 'get',
     targets: { undici: 'undici', client: 'undici' },
+  },
+  'client-fetch': {
+    title: 'GET with the fetch of a client library',
+    load: 'get',
+    targets: { 'undici-fetch': 'undici-fetch', 'client-fetch': 'undici-fetch' },
   },
   'grown-get': {
     title: 'Keep-alive GET, as the state grows',

@@ -10,8 +10,10 @@ export interface Target {
   plain?: true
   /** Whether the load gets a token first, on the same connection, and sends it with each GET. */
   token: boolean
-  /** A load of its own, for targets that compare clients and not servers. */
+  /** A load of its own, for targets that differ in what is sent to the server. */
   load?: Kind
+  /** Whether the load is what is measured: its CPU time, and its profile. */
+  measuresLoad?: true
 }
 
 const file = (name: string) => new URL(`targets/${name}.ts`, import.meta.url)
@@ -45,13 +47,41 @@ export const targets = {
     token: false,
     plain: true,
   },
+  'sidecar-http1': {
+    title: '**the sidecar** over HTTP/1.1',
+    file: file('sidecar'),
+    args: ['http1'],
+    token: false,
+    plain: true,
+  },
   undici: {
-    title: 'tlsbound, called with undici; the load is the client',
+    title: 'tlsbound, called with undici; the CPU time is that of the client',
     file: file('tlsbound'),
     token: true,
     load: 'undici',
+    measuresLoad: true,
   },
-  client: { title: 'tlsbound, called with **createClient**', file: file('tlsbound'), token: true, load: 'client' },
+  client: {
+    title: 'tlsbound, called with **createClient**; the CPU time is that of the client',
+    file: file('tlsbound'),
+    token: true,
+    load: 'client',
+    measuresLoad: true,
+  },
+  'undici-fetch': {
+    title: "tlsbound, called with undici's fetch; the CPU time is that of the client",
+    file: file('tlsbound'),
+    token: true,
+    load: 'undici-fetch',
+    measuresLoad: true,
+  },
+  'client-fetch': {
+    title: 'tlsbound, called with the fetch of **createClient**; the CPU time is that of the client',
+    file: file('tlsbound'),
+    token: true,
+    load: 'client-fetch',
+    measuresLoad: true,
+  },
   relay: { title: 'the same reverse proxy without tlsbound', file: file('gateway'), args: ['relay'], token: true },
   nginx: { title: 'nginx with mutual TLS, one worker', file: file('gateway'), args: ['nginx'], token: true },
   gateway: {

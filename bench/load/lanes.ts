@@ -1,5 +1,5 @@
 // The kinds of load. A lane does one piece of work after the other; there are as many lanes as connections.
-import { type Dispatcher, Pool, request } from 'undici'
+import { type Dispatcher, fetch, Pool, request } from 'undici'
 import { createClient } from '../../src/client/client.ts'
 import { api, buildPost, buildTokenRequest, type Client, type Who } from './client.ts'
 import type { Connection } from './connection.ts'
@@ -99,33 +99,57 @@ async function http2(client: Client): Promise<Lane> {
   return async () => (await connection.exchange(headers)).status
 }
 
+/** undici with a token that its user got; bound to the certificate, so that each connection of the pool may send it. */
+async function openUndici({ aim, pki }: Client, connections: number) {
+  const { certificate: cert, key } = pki.alice
+  const origin = `https://localhost:${aim.port}`
+  const connect = { cert, key, ca: pki.ca.certificate }
+  // Over HTTP/1.1, like the other one: undici prefers HTTP/2, where it costs more.
+  const dispatcher = new Pool(origin, { connections, pipelining: 1, allowH2: false, connect })
+  const body = 'grant_type=client_credentials&client_id=alice&token_binding=certificate'
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const answer = await request(`${origin}/oauth/token`, { dispatcher, method: 'POST', headers, body })
+  const { access_token } = (await answer.body.json()) as { access_token: string }
+  return { dispatcher, address: `${origin}/api/whoami`, headers: { authorization: `Bearer ${access_token}` } }
+}
+
+function openClient({ aim, pki }: Client, connections: number) {
+  const origin = `https://localhost:${aim.port}`
+  const identity = { ...pki.alice, ca: pki.ca.certificate }
+  const client = createClient({ origin, identity, tokenBinding: 'certificate', http2: false, connections })
+  return { client, address: `${origin}/api/whoami` }
+}
+
 /** Does GETs with a client library; all lanes share its pool of connections. */
 const libraries = {
-  /** undici with a token that its user got; bound to the certificate, so that each connection of the pool may send it. */
-  async undici({ aim, pki }: Client, connections: number): Promise<Lane> {
-    const { certificate: cert, key } = pki.alice
-    const origin = `https://localhost:${aim.port}`
-    const connect = { cert, key, ca: pki.ca.certificate }
-    // Over HTTP/1.1, like the other one: undici prefers HTTP/2, where it costs more.
-    const dispatcher = new Pool(origin, { connections, pipelining: 1, allowH2: false, connect })
-    const body = 'grant_type=client_credentials&client_id=alice&token_binding=certificate'
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-    const answer = await request(`${origin}/oauth/token`, { dispatcher, method: 'POST', headers, body })
-    const { access_token } = (await answer.body.json()) as { access_token: string }
-    return () => getWith(dispatcher, origin, { authorization: `Bearer ${access_token}` })
+  async undici(client: Client, connections: number): Promise<Lane> {
+    const { dispatcher, address, headers } = await openUndici(client, connections)
+    return () => requestWith(dispatcher, address, headers)
   },
-  async client({ aim, pki }: Client, connections: number): Promise<Lane> {
-    const origin = `https://localhost:${aim.port}`
-    const identity = { ...pki.alice, ca: pki.ca.certificate }
-    const client = createClient({ origin, identity, tokenBinding: 'certificate', http2: false, connections })
-    return () => getWith(client.dispatcher, origin, {})
+  async client(client: Client, connections: number): Promise<Lane> {
+    const { client: library, address } = openClient(client, connections)
+    return () => requestWith(library.dispatcher, address, {})
+  },
+  async 'undici-fetch'(client: Client, connections: number): Promise<Lane> {
+    const { dispatcher, address, headers } = await openUndici(client, connections)
+    return () => finish(fetch(address, { dispatcher, headers }))
+  },
+  async 'client-fetch'(client: Client, connections: number): Promise<Lane> {
+    const { client: library, address } = openClient(client, connections)
+    return () => finish(library.fetch(address))
   },
 }
 
-async function getWith(dispatcher: Dispatcher, origin: string, headers: Record<string, string>): Promise<number> {
-  const { statusCode, body } = await request(`${origin}/api/whoami`, { dispatcher, headers })
+async function requestWith(dispatcher: Dispatcher, address: string, headers: Record<string, string>): Promise<number> {
+  const { statusCode, body } = await request(address, { dispatcher, headers })
   await body.text()
   return statusCode
+}
+
+async function finish(answered: Promise<Response>): Promise<number> {
+  const response = await answered
+  await response.text()
+  return response.status
 }
 
 const lanes = {
@@ -139,9 +163,11 @@ const lanes = {
 
 export type Kind = keyof typeof lanes | keyof typeof libraries
 
+const isLibrary = (kind: Kind): kind is keyof typeof libraries => kind in libraries
+
 /** Prepares as many lanes as there are connections. */
 export async function prepareLanes(client: Client, kind: Kind, connections: number): Promise<Lane[]> {
-  if (kind === 'undici' || kind === 'client') {
+  if (isLibrary(kind)) {
     const lane = await libraries[kind](client, connections)
     return Array.from({ length: connections }, () => lane)
   }

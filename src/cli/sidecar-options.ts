@@ -64,10 +64,21 @@ export const timeout: ValueOption<number> = {
   help: 'The time without progress before the response, after which a request fails',
   form: seconds(1, 86_400),
 }
+export const http: ValueOption<'2' | '1.1'> = choiceOption(
+  {
+    name: 'http',
+    value: 'VERSION',
+    variable: 'TLSBOUND_UPSTREAM_HTTP',
+    fallback: '2',
+    help: 'The newest version of HTTP to use with the upstream: 2, or 1.1, which takes less CPU time, but needs a connection for each request under way, at most 32',
+  },
+  '2',
+  '1.1',
+)
 export const issuer: ValueOption<string> = { ...tokenIssuer, fallback: 'the upstream' }
 
 export const sidecarOptions: readonly Option[] = [
-  ...[upstream, listen, socketMode, authorization, timeout, sign],
+  ...[upstream, listen, socketMode, authorization, timeout, http, sign],
   { name: 'json', help: 'Writes the listen address as JSON' },
   issuer,
 ]

@@ -5,7 +5,16 @@ import { type Command, UsageError } from './command.ts'
 import { identityNotes, identityOptions, requireIdentity } from './identity-options.ts'
 import { createOptionReader, present } from './option.ts'
 import { writeMessage } from './output.ts'
-import { authorization, issuer, listen, sidecarOptions, socketMode, timeout, upstream } from './sidecar-options.ts'
+import {
+  authorization,
+  http,
+  issuer,
+  listen,
+  sidecarOptions,
+  socketMode,
+  timeout,
+  upstream,
+} from './sidecar-options.ts'
 import { readTokenOptions, sign, tokenOptions } from './token-options.ts'
 
 /** The maximum number of connections: over HTTP/1.1 each event stream occupies one. */
@@ -44,6 +53,7 @@ export const command: Command = {
       origin,
       identity,
       connections,
+      http2: read(http) !== '1.1',
       timeout: acquireTimeout,
       signRequests: read(sign) === 'always',
       ...tokens,

@@ -13,7 +13,10 @@ export function listHeaders(headers: Dispatcher.DispatchOptions['headers']): Hea
   if (headers === undefined || headers === null) return []
   if (Array.isArray(headers)) return [...headers]
   if (Symbol.iterator in headers) return [...headers].flat()
-  return Object.entries(headers).flat() as HeaderList
+  const list: HeaderList = []
+  for (const [name, value] of Object.entries(headers))
+    list.push(name, typeof value === 'number' ? String(value) : value)
+  return list
 }
 
 /** Returns the value of a field, its lines joined (RFC 9110 §5.3); undefined without it. */
@@ -43,9 +46,10 @@ const listFields: ReadonlySet<string> = new Set(['content-encoding', 'content-la
 export function listCallersHeaders(headers: Dispatcher.DispatchOptions['headers'], host: string): HeaderList {
   const list = listHeaders(headers)
   const kept: HeaderList = []
-  const places = new Map<string, number>()
+  let places: Map<string, number> | undefined
   for (let index = 0; index < list.length; index += 2) {
-    const [name, given] = [String(list[index]), list[index + 1]]
+    const name = String(list[index])
+    const given = list[index + 1]
     // A server does not see white space around a value, and so does not verify a signature over it. Over HTTP/2, it drops the field.
     const value = typeof given === 'string' ? trimWhitespace(given) : given?.map(trimWhitespace)
     const lower = name.toLowerCase()
@@ -53,6 +57,7 @@ export function listCallersHeaders(headers: Dispatcher.DispatchOptions['headers'
       if (lower !== 'host' || value !== host) throw new TypeError(`this client sets the header ${name} itself; omit it`)
     } else if (value === undefined || !(singleFields.has(lower) || listFields.has(lower))) kept.push(name, value)
     else {
+      places ??= new Map()
       const place = places.get(lower)
       if (place === undefined) kept.push(name, join(lower, [value].flat()))
       else kept[place] = join(lower, [kept[place] as string, value].flat())

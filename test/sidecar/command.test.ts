@@ -45,6 +45,7 @@ t.test('prints its address as text or JSON, and reads its options from the envir
   t.equal(statSync(join(folder, 'run/tlsbound.sock')).mode & 0o777, 0o600)
   t.equal(statSync(join(folder, 'run')).mode & 0o777, 0o700)
   t.match(await ask(inside(sidecar.address), '/api/whoami'), { status: 200, body: { token_binding: 'connection' } })
+  t.match((await ask(inside(sidecar.address), '/_status')).body, { client: { connections: [{ protocol: 'h2' }] } })
   t.match(await sidecar.end('SIGTERM'), { code: 0 })
   t.notOk(existsSync(join(folder, 'run/tlsbound.sock')))
 
@@ -59,12 +60,15 @@ t.test('prints its address as text or JSON, and reads its options from the envir
     TLSBOUND_SCOPE: 'notes:read',
     TLSBOUND_BINDING: 'certificate',
     TLSBOUND_AUTHORIZATION: 'refuse',
+    TLSBOUND_UPSTREAM_HTTP: '1.1',
   }
   const second = await startSidecarCommand(t, folder, ['--json'], env)
   t.same(JSON.parse(second.address), { listen: 'unix:b.sock', upstream: origin })
   t.equal(statSync(join(folder, 'b.sock')).mode & 0o777, 0o660)
   const whoami = await ask(`unix:${folder}/b.sock`, '/api/whoami')
   t.match(whoami, { status: 200, body: { scope: 'notes:read', token_binding: 'certificate' } })
+  const status = await ask(`unix:${folder}/b.sock`, '/_status')
+  t.match(status.body, { client: { connections: [{ protocol: 'http/1.1' }] } })
   t.match(await ask(`unix:${folder}/b.sock`, '/', { headers: { authorization: 'x' } }), { status: 400 })
   t.match(await second.end('SIGINT'), { code: 0 })
 })
@@ -85,6 +89,7 @@ t.test('exits with 2 for wrong usage, and with 1 for other errors', async t => {
     [{ ...good, 'socket-mode': '0666' }, /0600 or 0660/],
     [{ ...good, authorization: 'keep' }, /remove, refuse/],
     [{ ...good, timeout: '0' }, /seconds from 1/],
+    [{ ...good, http: '3' }, /2, 1\.1/],
     [{ ...good, binding: 'none' }, /connection, proof, certificate/],
     [{ upstream: origin, cert: files.cert }, /TLSBOUND_CA_FILE.*TLSBOUND_KEY_FILE/],
   ] as const)

@@ -65,7 +65,7 @@ function waitForChannel(acquisition: Acquisition, history: History): void {
 }
 
 function findToken(acquisition: Acquisition, history: History, channel: BoundChannel): void {
-  const { pool, tokens, timeout } = acquisition
+  const { pool, tokens } = acquisition
   const token = tokens.find(channel)
   if (token !== undefined) {
     acquisition.send({ channel, token })
@@ -76,7 +76,7 @@ function findToken(acquisition: Acquisition, history: History, channel: BoundCha
     waiting = false
     pool.release(channel)
   }
-  const stop = timeout.wait(leave, () => history.last)
+  const stop = acquisition.timeout.wait(leave, () => history.last)
   const unlessLeft = <Value>(event: (value: Value) => void) => {
     return (value: Value) => {
       if (!waiting) return

@@ -7,6 +7,11 @@ export type AnswerHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler['o
 
 type RawHeaders = Exclude<Dispatcher.DispatchController['rawHeaders'], undefined>
 
+/** Is notified once, when the caller gets no more events but the last one. */
+export interface Ending {
+  onEnd(): void
+}
+
 export class Caller implements Dispatcher.DispatchController {
   aborted = false
   paused = false
@@ -18,11 +23,11 @@ export class Caller implements Dispatcher.DispatchController {
   /** The controller of the current attempt. */
   below: Dispatcher.DispatchController | undefined
   readonly #handler: Dispatcher.DispatchHandler
-  readonly #onEnd: () => void
+  readonly #exchange: Ending
 
-  constructor(handler: Dispatcher.DispatchHandler, onEnd: () => void) {
+  constructor(handler: Dispatcher.DispatchHandler, exchange: Ending) {
     this.#handler = handler
-    this.#onEnd = onEnd
+    this.#exchange = exchange
   }
 
   // Actions of the caller.
@@ -48,47 +53,60 @@ export class Caller implements Dispatcher.DispatchController {
   // Events for the caller. An exception in a handler ends its request only.
 
   begin(): void {
-    this.#tell(() => this.#handler.onRequestStart?.(this, null))
+    try {
+      this.#handler.onRequestStart?.(this, null)
+    } catch (error) {
+      this.abort(error as Error)
+    }
   }
 
   /** Passes on an interim response. */
   inform(status: number, headers: AnswerHeaders): void {
-    if (!this.ended) this.#tell(() => this.#handler.onResponseStart?.(this, status, headers))
+    if (!this.ended) this.#start(status, headers)
   }
 
   answer(below: Dispatcher.DispatchController, status: number, headers: AnswerHeaders, message?: string): void {
     this.rawHeaders = below.rawHeaders ?? null
-    this.#tell(() => this.#handler.onResponseStart?.(this, status, headers, message))
+    this.#start(status, headers, message)
     if (this.paused) below.pause()
   }
 
   data(chunk: Buffer): void {
-    if (!this.ended) this.#tell(() => this.#handler.onResponseData?.(this, chunk))
+    if (this.ended) return
+    try {
+      this.#handler.onResponseData?.(this, chunk)
+    } catch (error) {
+      this.abort(error as Error)
+    }
   }
 
   end(below: Dispatcher.DispatchController, trailers: AnswerHeaders): void {
     if (this.ended) return
     this.rawTrailers = below.rawTrailers ?? null
     this.#finish()
-    this.#tell(() => this.#handler.onResponseEnd?.(this, trailers))
+    try {
+      this.#handler.onResponseEnd?.(this, trailers)
+    } catch {} // its request has ended
   }
 
   fail(error: Error): void {
     if (this.ended) return
     this.#finish()
-    this.#tell(() => this.#handler.onResponseError?.(this, error))
+    try {
+      this.#handler.onResponseError?.(this, error)
+    } catch {} // its request has ended
   }
 
-  #tell(event: () => void): void {
+  #start(status: number, headers: AnswerHeaders, message?: string): void {
     try {
-      event()
+      this.#handler.onResponseStart?.(this, status, headers, message)
     } catch (error) {
-      this.abort(error as Error) // does nothing after the end
+      this.abort(error as Error)
     }
   }
 
   #finish(): void {
     this.ended = true
-    this.#onEnd()
+    this.#exchange.onEnd()
   }
 }

@@ -16,6 +16,7 @@ import {
   announcesEnd,
   describeBreak,
   type FailurePoint,
+  isRefusal,
   isSafeAfter,
   maximumTries,
   maximumUnwritten,
@@ -58,11 +59,7 @@ export class Exchange implements Acquisition, Attempted {
   #unwritten = 0
 
   constructor(request: NormalizedRequest, handler: Dispatcher.DispatchHandler, parts: ExchangeParts) {
-    this.caller = new Caller(handler, () => {
-      this.#timeout?.leave()
-      this.#signable.stop()
-      parts.onEnd(this)
-    })
+    this.caller = new Caller(handler, this)
     this.#signable = new Signable(request, parts.signatures)
     this.method = request.method
     this.#parts = parts
@@ -88,7 +85,8 @@ export class Exchange implements Acquisition, Attempted {
     const { channel, token } = lease
     try {
       const { request } = this.#signable
-      const headers = [...request.headers, 'authorization', token.authorization, ...this.#signable.sign(lease)]
+      const headers = [...request.headers, 'authorization', token.authorization]
+      if (this.#signable.isSigned) headers.push(...this.#signable.sign(lease))
       const proof = this.#parts.proofs.find(channel, token)
       if (proof !== undefined) headers.push('session-binding-proof', proof)
       const options = { ...request, headers } as Dispatcher.DispatchOptions
@@ -101,6 +99,14 @@ export class Exchange implements Acquisition, Attempted {
 
   fail(error: Error): void {
     this.caller.fail(error)
+  }
+
+  // The end for the caller, whatever the result.
+
+  onEnd(): void {
+    this.#timeout?.leave()
+    this.#signable.stop()
+    this.#parts.onEnd(this)
   }
 
   // Results of an attempt.
@@ -116,6 +122,7 @@ export class Exchange implements Acquisition, Attempted {
     // A 401 shows that the server works, but must not reset the backoff.
     if (status !== 401) this.pool.answered(channel)
     if (announcesEnd(headers)) this.pool.retire(channel)
+    if (!isRefusal(status)) return undefined
     const { request, isSigned } = this.#signable
     const isAsked = this.#parts.signatures.learn(request.path, status, headers)
     const retryWith = isAsked && !isSigned ? 'signature' : parseRetryWith(status, headers)
@@ -150,12 +157,15 @@ export class Exchange implements Acquisition, Attempted {
   #next(): void {
     if (this.caller.ended) return
     const collected = this.#signable.prepare()
+    if (collected === undefined) {
+      acquire(this)
+      return
+    }
     const fail = (error: Error) => this.fail(error)
     const send = () => {
       if (!this.caller.ended) acquire(this)
     }
-    if (collected === undefined) send()
-    else collected.then(guarded(send, fail), fail)
+    collected.then(guarded(send, fail), fail)
   }
 
   #pause(milliseconds: number): void {

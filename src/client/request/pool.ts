@@ -66,14 +66,17 @@ export function createPool(options: PoolOptions): Pool {
   function take(): BoundChannel | undefined {
     followCredentials()
     let best: Entry | undefined
-    for (const entry of entries.values())
-      if (isFree(entry) && (best === undefined || entry.active < best.active)) best = entry
+    for (const entry of entries.values()) {
+      const isLessBusy = best === undefined || entry.active < best.active
+      if (isLessBusy && entry.active < entry.channel.capacity && isUsable(entry)) best = entry
+      if (best?.active === 0) break
+    }
     if (best !== undefined) best.active += 1
     return best?.channel
   }
 
-  function isFree({ channel, active, retired }: Entry): boolean {
-    return !retired && channel.open && active < channel.capacity
+  function isUsable({ channel, retired }: Entry): boolean {
+    return !retired && channel.open
   }
 
   function followCredentials(): void {
@@ -107,7 +110,7 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function live(): number {
-    return [...entries.values()].filter(({ retired, channel }) => !retired && channel.open).length
+    return [...entries.values()].filter(isUsable).length
   }
 
   async function open(): Promise<void> {

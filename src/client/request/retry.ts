@@ -36,6 +36,11 @@ export function parseRetryWith(status: number, headers: Headers): RetryWith | un
   return error === 'invalid_proof' || error === 'use_session_binding' ? 'proof' : undefined
 }
 
+/** Returns whether a request may be sent again after a response with this status. */
+export function isRefusal(status: number): boolean {
+  return status === 401 || status === 429 || status === 503
+}
+
 /** A response, and what a retry needs. */
 export interface Refused {
   readonly status: number
