@@ -61,6 +61,8 @@ interface Tunnel {
   /** Undefined on a public route. */
   readonly token: AccessToken | undefined
   readonly end: () => void
+  /** Whether its token is being verified again, which can wait for the issuer. */
+  isChecking: boolean
 }
 
 /** Requests for a WebSocket, whose connection Node has handed over. */
@@ -172,7 +174,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     function recheckTunnels(): void {
       for (const tunnel of tunnels) {
         const { request, token, socket, end } = tunnel
-        if (token === undefined) continue
+        if (token === undefined || tunnel.isChecking) continue
+        tunnel.isChecking = true
         const close = (error: unknown) => {
           if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason, connectionOf(request))
           else host.onError(error as Error)
@@ -180,7 +183,9 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         }
         void whenReady(
           () => host.check.recheck(request, token),
-          () => {},
+          () => {
+            tunnel.isChecking = false
+          },
           close,
         )
       }
@@ -255,7 +260,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       onSettled: () => void opening--,
       onOpen(end) {
         socket.setKeepAlive(true, keepAliveDelay)
-        tunnel = { route, request: request.raw, socket, token, end }
+        tunnel = { route, request: request.raw, socket, token, end, isChecking: false }
         tunnels.add(tunnel)
       },
       onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
