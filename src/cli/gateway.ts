@@ -19,7 +19,7 @@ export const command: Command = {
   description: [
     'Forwards requests to services that know nothing of tlsbound. It ends TLS, verifies certificate and token of each request, and states the identity in Tlsbound-Assertion, which it signs. GET /oauth/jwks returns the keys for that.',
     'The tokens are of an issuer elsewhere, so that levels certificate and proof are possible. For level connection, set TLSBOUND_GATEWAY_FILE for tlsbound serve.',
-    'SIGHUP loads the files again. SIGTERM ends the gateway after the requests under way.',
+    'The gateway notices changed files within two seconds: routes, certificate and key, authorities, revocation lists, proxies, and the certificate for the issuer. SIGHUP loads them at once. SIGTERM ends the gateway after the requests under way.',
   ],
   options: option.gatewayOptions,
   environment: settings.map(({ name, shown, meaning }) => ({

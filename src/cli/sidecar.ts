@@ -1,5 +1,6 @@
 // tlsbound sidecar: lets the programs of this machine use one protected server over plain HTTP, until a signal ends it.
 import { createClient, readIdentityFiles } from '../client/client.ts'
+import { onEndSignal } from '../process/signals.ts'
 import { startSidecar } from '../sidecar/sidecar.ts'
 import { type Command, UsageError } from './command.ts'
 import { identityNotes, identityOptions, requireIdentity } from './identity-options.ts'
@@ -65,11 +66,10 @@ export const command: Command = {
     if ('port' in place) writeMessage('Every user of this machine can use this port.')
     else writeMessage(`Try curl --unix-socket ${place.path} http://any/_status`)
 
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => {
-        writeMessage(`${signal}: completing the requests under way, then closing.`)
-        setTimeout(() => process.exit(0), shutdownTimeout).unref()
-        sidecar.close().catch((error: Error) => writeMessage(error.message))
-      })
+    onEndSignal(signal => {
+      writeMessage(`${signal}: completing the requests under way, then closing.`)
+      setTimeout(() => process.exit(0), shutdownTimeout).unref()
+      sidecar.close().catch((error: Error) => writeMessage(error.message))
+    })
   },
 }

@@ -2,15 +2,15 @@
 // its app answers, and leaves a request without a route of its own to the app, which refuses it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
-import { type Duplex, PassThrough, type Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AccessToken } from '../core/access-token.ts'
 import { malformed, OAuthError, type Reason } from '../core/errors.ts'
-import { guarded } from '../core/guard.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type RefusalOptions, refuse } from '../plugins/refuse.ts'
-import { endWithBody, type RelayFailure, relay } from '../relay/relay.ts'
+import { type RelayFailure, relay } from '../relay/relay.ts'
+import { endWithBody, separateBody } from '../relay/unread.ts'
 import { type Connection, connectionOf } from '../tls/connection.ts'
 import { allowSlowBody } from '../tls/timeouts.ts'
 import { contentRefusalOf, onContentRefused } from '../verify/content-guard.ts'
@@ -61,6 +61,8 @@ interface Tunnel {
   /** Undefined on a public route. */
   readonly token: AccessToken | undefined
   readonly end: () => void
+  /** Whether its token is being verified again, which can wait for the issuer. */
+  isChecking: boolean
 }
 
 /** Requests for a WebSocket, whose connection Node has handed over. */
@@ -172,7 +174,8 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     function recheckTunnels(): void {
       for (const tunnel of tunnels) {
         const { request, token, socket, end } = tunnel
-        if (token === undefined) continue
+        if (token === undefined || tunnel.isChecking) continue
+        tunnel.isChecking = true
         const close = (error: unknown) => {
           if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason, connectionOf(request))
           else host.onError(error as Error)
@@ -180,7 +183,9 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         }
         void whenReady(
           () => host.check.recheck(request, token),
-          () => {},
+          () => {
+            tunnel.isChecking = false
+          },
           close,
         )
       }
@@ -255,7 +260,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       onSettled: () => void opening--,
       onOpen(end) {
         socket.setKeepAlive(true, keepAliveDelay)
-        tunnel = { route, request: request.raw, socket, token, end }
+        tunnel = { route, request: request.raw, socket, token, end, isChecking: false }
         tunnels.add(tunnel)
       },
       onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
@@ -289,7 +294,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         if (!withBody) return { headers, body: null }
         acceptBody(raw, response)
         allowSlowBody(raw)
-        const body = readBody(raw, length => {
+        const body = separateBody(raw, length => {
           received += length
         })
         response.once('close', () => body.destroy())
@@ -378,22 +383,6 @@ function isGone(request: IncomingMessage, response: ServerResponse): boolean {
 /** Sends 100 Continue if the client waits for it. */
 function acceptBody(request: IncomingMessage, response: ServerResponse): void {
   if (awaiting.delete(request) && !response.headersSent) response.writeContinue()
-}
-
-/** Returns the body as a stream of its own: undici destroys a body that it cannot send, and here the connection must not go with it. */
-function readBody(request: Readable, onData: (length: number) => void): Readable {
-  const body = new PassThrough()
-  request.on('data', (chunk: Buffer) => onData(chunk.length))
-  request.once('error', error => body.destroy(error))
-  request.once('aborted', () => body.destroy(new Error('aborted')))
-  body.on(
-    'error',
-    guarded(
-      () => request.unpipe(body),
-      () => {},
-    ),
-  )
-  return request.pipe(body)
 }
 
 /** Ends the rest of a body that will not be read: the connection over HTTP/1.1, the stream over HTTP/2. */

@@ -11,9 +11,12 @@ import type { OtherServers } from './other-servers.ts'
 import { followChanges, type Reload, type Reloaded } from './reload.ts'
 import { type WatchOptions, watchKeysFile } from './signing-keys.ts'
 
+type Followed = Pick<OpenedState, 'settings' | 'keysFile' | 'keys' | 'audit' | 'watched'> &
+  Partial<Pick<OpenedState, 'servers'>>
+
 /** Follows the file of the signing keys and all other files. Returns the function that reloads them. */
 export function followFiles(
-  { settings, keysFile, keys, audit, servers, watched }: OpenedState,
+  { settings, keysFile, keys, audit, servers, watched }: Followed,
   events: Events,
   reloadFiles: Reload,
   onClose: OnClose,
@@ -44,12 +47,12 @@ interface WatchParts extends Pick<WatchOptions, 'onReplace'> {
   readonly settings: Settings
   readonly audit: Audit
   /** Default: no other server uses the keys. */
-  readonly servers?: OtherServers
+  readonly servers?: OtherServers | undefined
   readonly log: FastifyBaseLogger
 }
 
 /** Follows the file of the signing keys: reads it again when it changes, and rotates keys that were generated. */
-export function watchKeys(file: string, ring: KeyRing, { settings, audit, servers, log, onReplace }: WatchParts) {
+function watchKeys(file: string, ring: KeyRing, { settings, audit, servers, log, onReplace }: WatchParts) {
   const isOwn = settings.signingKeysFile === undefined
   return watchKeysFile(file, ring, {
     // A file of the settings may be that of several servers, one of which may be down when another one rotates its keys.

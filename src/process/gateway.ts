@@ -16,15 +16,17 @@ import { dataFile, parseSettings, type settingsTable } from '../settings/setting
 import type { VerifierOptions } from '../verify/verifier.ts'
 import { ensureDemoPki } from './demo.ts'
 import { readTlsFiles } from './files.ts'
-import { watchKeys } from './follow-files.ts'
+import { followFiles } from './follow-files.ts'
 import { createListener } from './listener.ts'
 import { closeInTime, closeProbes, listenFor, listenForProxies, shutdownTimeout, trackSockets } from './listening.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { enforceProductionMode } from './production.ts'
 import { prepareSocket } from './proxy-socket.ts'
-import { describeRetired } from './reload.ts'
+import { createLoader, reloadTls } from './reload.ts'
+import { catchSignals, onEndSignal, onReloadSignal } from './signals.ts'
 import { ensureKeysFile, loadKeyRing } from './signing-keys.ts'
 import { reportTrust, warningDaysOf } from './trust-report.ts'
+import { fileNames, watchFiles } from './watched-files.ts'
 
 export interface GatewayProcessOptions {
   /** The variables of `gatewaySettings`, and NODE_ENV. */
@@ -37,7 +39,7 @@ export interface GatewayProcessOptions {
   readonly verifier: VerifierOptions
   /** How to ask the issuer for revocations. Default: a token is accepted until it expires. */
   readonly introspection?: IntrospectionSettings | undefined
-  /** Called at the start and with SIGHUP. @throws Error with every problem. */
+  /** Called at the start, with SIGHUP, and when a file has changed. @throws Error with every problem. */
   readonly loadRoutes: () => readonly LoadedRoute[]
 }
 
@@ -45,7 +47,7 @@ interface IntrospectionSettings {
   readonly clientId: string
   /** How long an answer is used. */
   readonly seconds: number
-  /** Loads certificate, key and authorities. Called at the start and with SIGHUP. @throws FileProblem */
+  /** Loads certificate, key and authorities. Called at the start, with SIGHUP, and when a file has changed. @throws FileProblem */
   readonly loadMaterial: () => UpstreamMaterial
 }
 
@@ -82,6 +84,7 @@ export function prepareDemo(env: NodeJS.ProcessEnv): string[] {
 
 /** Starts a gateway. Rejects with every problem before it listens. Resolves with its origin. */
 export async function startGateway(options: GatewayProcessOptions): Promise<string> {
+  catchSignals()
   const { env, port, loadRoutes } = options
   const url = options.url ?? `https://localhost:${port}`
   const settings = parseSettings({ ...env, TLSBOUND_PORT: String(port), TLSBOUND_ISSUER: url }, [], false)
@@ -92,19 +95,21 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const keysFile = settings.signingKeysFile ?? dataFile(ownKeysFile, settings.dataDir)
   const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFile)
   for (const { sentence } of exposures) log.warn(sentence)
-  const gateway = createGateway(loadRoutes())
-  const material = readTlsFiles(settings)
+  const watched = watchFiles()
+  const gateway = createGateway(watched.load(fileNames.gateway, loadRoutes))
+  const material = watched.load(fileNames.tls, () => readTlsFiles(settings))
   if (settings.signingKeysFile === undefined) await ensureKeysFile(keysFile, settings.signingAlgorithm)
   const keys = await loadKeyRing(keysFile, Date.now() / 1000)
   const events = openEvents(settings, describeEventFailures(log))
   process.once('exit', events.close) // however it ends, what is only counted so far is written
   const audit = createAudit(events.record, log)
   const tls = createListener(settings, { material, clients: { isPinned: () => false }, audit, log })
+  const { introspection: asked } = options
   const introspection =
-    options.introspection &&
+    asked &&
     createIntrospection({
-      ...{ issuer: options.issuer, clientId: options.introspection.clientId, clock: () => performance.now() },
-      ...{ lifetime: options.introspection.seconds * 1000, material: options.introspection.loadMaterial() },
+      ...{ issuer: options.issuer, clientId: asked.clientId, clock: () => performance.now() },
+      ...{ lifetime: asked.seconds * 1000, material: watched.load(fileNames.introspection, asked.loadMaterial) },
     })
   const app = createGatewayServer({ ...options, url, introspection, tls, gateway, keys, audit, log })
   const isRecording = events.isRecording
@@ -118,43 +123,36 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const probes =
     settings.probePort === 0 ? undefined : createProbeServer({ store: undefined, isServing, isRecording, metrics, log })
   const sockets = trackSockets(app)
-  const watch = watchKeys(keysFile, keys, { settings, audit, log })
-
-  const load = (what: string, files: () => void) => {
-    try {
-      files()
-      log.info(`${what} were loaded again`)
-    } catch (error) {
-      log.error(`${what} stay as they were: ${(error as Error).message}`)
-    }
-  }
-  const reload = async () => {
-    events.followRename()
-    await watch.poll()
-    load('certificates, authorities and revocation lists', () => {
-      const retired = tls.reload(readTlsFiles(settings))
-      if (retired.revoked + retired.retired > 0) log.info(describeRetired(retired))
-    })
-    const { introspection: asked } = options
-    if (asked !== undefined) load('certificate for the issuer', () => introspection?.replace(asked.loadMaterial()))
-    load('routes of the gateway', () => gateway.replace(loadRoutes()))
-  }
-  process.on('SIGHUP', guardedWithLog(log, 'unhandled error while files are loaded again', reload))
   if (probes !== undefined) await listenFor(probes, settings)
   if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
   await app.listen({ host: settings.host, port })
   const proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${url}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDaysOf(settings))
+  const work = new Map<string, () => void>([
+    [fileNames.tls, () => reloadTls(readTlsFiles(settings), { tls, settings, log, clock: Date.now })],
+  ])
+  if (asked !== undefined) work.set(fileNames.introspection, () => introspection?.replace(asked.loadMaterial()))
+  work.set(fileNames.gateway, () => gateway.replace(loadRoutes()))
+  const loadAgain = createLoader(work, watched, log)
+  const closers: (() => unknown)[] = []
+  const followed = { settings, keysFile, keys, audit, watched }
+  const reload = followFiles(
+    followed,
+    events,
+    async only => loadAgain(only),
+    close => void closers.push(close),
+    log,
+  )
+  onReloadSignal(() => void reload()) // it never rejects
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)
     setTimeout(() => process.exit(0), shutdownTimeout).unref()
-    watch.stop()
+    for (const stop of closers) stop()
     await closeInTime(app, tls, sockets, proxies)
     if (probes !== undefined) await closeProbes(probes) // after the app, so that it reports the end
     await introspection?.close()
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, guardedWithLog(log, 'unhandled error while the gateway closes', close))
+  onEndSignal(guardedWithLog(log, 'unhandled error while the gateway closes', close))
   return url
 }

@@ -13,6 +13,7 @@ import { shutdownTimeout } from './listening.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { keysFileOf } from './open-state.ts'
 import { enforceProductionMode } from './production.ts'
+import { catchSignals, onEndSignal, onReloadSignal } from './signals.ts'
 import { startProcess } from './start.ts'
 import { countWorkers } from './workers/count.ts'
 
@@ -25,12 +26,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
   const log = createLog(settings.logLevel)
   const links = describeServiceLinks(env)
   if (links !== undefined) log.warn(links)
-  // From the start on: a SIGHUP that nothing listens for ends a process.
-  let isReloadDue = false
-  let reload = (): void => {
-    isReloadDue = true
-  }
-  process.on('SIGHUP', () => reload())
+  catchSignals()
   const workers = countWorkers(settings)
   const shared = workers > 1 ? { processes: workers + 1 } : undefined
   const events = openEvents(settings, describeEventFailures(log), shared)
@@ -54,14 +50,12 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     renewDemoPki('certs', { log })
   }
 
-  reload = () => void server.reload() // it never rejects
-  if (isReloadDue) reload()
+  onReloadSignal(() => void server.reload()) // it never rejects
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)
     // The workers have that time; the process that waits for them needs a little more.
     setTimeout(() => process.exit(0), workers > 1 ? shutdownTimeout + 1000 : shutdownTimeout).unref()
     await server.close()
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, guardedWithLog(log, 'unhandled error while the server closes', close))
+  onEndSignal(guardedWithLog(log, 'unhandled error while the server closes', close))
 }

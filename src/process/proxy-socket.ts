@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
+import { requireOwnParents } from '../files/parent-folders.ts'
 
 /** The longest path of a socket on Linux, in octets. */
 const longestPath = 107
@@ -26,7 +27,7 @@ export async function prepareSocket(path: string): Promise<void> {
   unlinkSync(path)
 }
 
-/** @throws FileProblem when the folder does not exist, or lets others open or replace the socket. */
+/** @throws FileProblem when the folder does not exist, or others can open or replace the socket or the folder. */
 export function checkSocketFolder(path: string): void {
   if (Buffer.byteLength(path) > longestPath)
     throw new FileProblem(path, {
@@ -48,6 +49,7 @@ export function checkSocketFolder(path: string): void {
       found: `it belongs to another user (${stats.uid}), who can replace the socket`,
       remedy,
     })
+  requireOwnParents(folder)
 }
 
 /** Listens on a socket that was prepared. Its owner and the group of its folder can open it. */

@@ -1,7 +1,13 @@
 // Reloads files while the server runs: TLS, clients, trusted issuers, webhooks, leak reporters' keys, and routes. Each is replaced
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
-import { requireCertificateProxies, requireNoClient, requireSocketEntry } from '../core/certificate-proxy.ts'
+import type { FastifyBaseLogger } from 'fastify'
+import {
+  type CertificateProxy,
+  requireCertificateProxies,
+  requireNoClient,
+  requireSocketEntry,
+} from '../core/certificate-proxy.ts'
 import { parseRegistrations, type Registrations } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
 import type { Notifier } from '../notify/notifier.ts'
@@ -56,6 +62,44 @@ export function describeRetired({ revoked, retired }: Retired): string {
   return revoked === 0 ? others : `${revoked} live connections are closed, their certificate was revoked; ${others}`
 }
 
+/** Puts certificate, authorities, revocation lists and proxies into use. `check`: another check of the proxies. @throws Error before that */
+export function reloadTls(
+  material: TlsMaterial,
+  { tls, settings, log, clock }: Pick<ReloadParts, 'tls' | 'settings' | 'log' | 'clock'>,
+  check: (proxies: readonly CertificateProxy[]) => void = () => {},
+): void {
+  const proxies = requireCertificateProxies(material.clientCertFrom)
+  requireSocketEntry(proxies, settings.proxySocket)
+  check(proxies)
+  const { revoked, retired } = tls.reload(material)
+  reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
+  if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
+}
+
+/** Returns a function that loads the files of some names, or all, and logs what it does. `work`: what loads the files of each name. */
+export function createLoader(
+  work: ReadonlyMap<string, () => void>,
+  watched: WatchedFiles,
+  log: FastifyBaseLogger,
+): (only?: readonly string[]) => Reloaded[] {
+  const problems = new Map<string, string>()
+  function load(files: string, isWatched: boolean): Reloaded {
+    try {
+      watched.load(files, work.get(files) as () => void)
+      problems.delete(files)
+      log.info(`${files} were loaded again`)
+      return { files }
+    } catch (error) {
+      const problem = (error as Error).message
+      if (!isWatched || problems.get(files) !== problem) log.error(`${files} stay as they were: ${problem}`)
+      problems.set(files, problem)
+      return { files, problem }
+    }
+  }
+  return only =>
+    [...work.keys()].filter(files => only?.includes(files) !== false).map(files => load(files, only !== undefined))
+}
+
 /** Returns a function that reloads, and logs what it does. A failure of files that is known already is not logged again if `only` has them. */
 export function createReload(parts: ReloadParts): Reload {
   const { settings, tls, clients, outsideIssuers, notifier, gateway, leakKeys, log, clock } = parts
@@ -64,20 +108,14 @@ export function createReload(parts: ReloadParts): Reload {
   const now = () => Math.floor(clock() / 1000)
   /** Clients whose registration has changed, so that their earlier tokens must be revoked. */
   const changed = new Set<string>()
-  const problems = new Map<string, string>()
   let loaded: Loaded = { ...nothing }
 
   const work = new Map<string, () => void>()
   if (loadMaterial !== undefined)
     work.set(fileNames.tls, () => {
       const material = loadMaterial()
-      const proxies = requireCertificateProxies(material.clientCertFrom)
-      requireSocketEntry(proxies, settings.proxySocket)
-      requireNoClient(proxies, clients.known)
-      const { revoked, retired } = tls.reload(material)
+      reloadTls(material, parts, proxies => requireNoClient(proxies, clients.known))
       loaded.material = material
-      reportTrust(log, tls.inUse(), clock(), warningDaysOf(settings))
-      if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
     })
   if (loadClients !== undefined)
     work.set(fileNames.clients, () => {
@@ -103,20 +141,6 @@ export function createReload(parts: ReloadParts): Reload {
     return list.filter(entry => !issued.has((entry as { readonly client_id: string }).client_id))
   }
 
-  function load(files: string, isWatched: boolean): Reloaded {
-    try {
-      watched.load(files, work.get(files) as () => void)
-      problems.delete(files)
-      log.info(`${files} were loaded again`)
-      return { files }
-    } catch (error) {
-      const problem = (error as Error).message
-      if (!isWatched || problems.get(files) !== problem) log.error(`${files} stay as they were: ${problem}`)
-      problems.set(files, problem)
-      return { files, problem }
-    }
-  }
-
   /** Revokes the tokens of these clients. A failed revocation is retried with the next reload. */
   async function revokeChanged(): Promise<void> {
     for (const id of changed)
@@ -129,10 +153,10 @@ export function createReload(parts: ReloadParts): Reload {
       }
   }
 
+  const loadAgain = createLoader(work, watched, log)
   return async only => {
     loaded = { ...nothing }
-    const names = [...work.keys()].filter(files => only?.includes(files) !== false)
-    const reloaded = names.map(files => load(files, only !== undefined))
+    const reloaded = loadAgain(only)
     await parts.onLoaded?.(loaded, only)
     loaded = nothing
     if (parts.revokeChanged !== false) await revokeChanged()

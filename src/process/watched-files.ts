@@ -17,6 +17,7 @@ export const fileNames = {
   leakKeys: 'keys of leak reporters',
   webhooks: 'webhooks',
   gateway: 'routes of the gateway',
+  introspection: 'certificate for the issuer',
 } as const
 
 export interface WatchedFiles {

@@ -1,6 +1,6 @@
 // Passes one request to an upstream, and its response to the client. Nothing is collected on the way: a slow reader slows the
 // writer down, and when one side disconnects, the request on the other side ends.
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -144,11 +144,4 @@ function addTrailers(response: ServerResponse, trailers: IncomingHttpHeaders = {
   try {
     response.addTrailers(Object.fromEntries(allowed) as Record<string, string>)
   } catch {} // a field that cannot be sent; the body is complete nevertheless
-}
-
-/** Ends the connection with this response if more of the request's body is coming, which will not be read. */
-export function endWithBody(request: IncomingMessage, response: ServerResponse): void {
-  const { complete, headers } = request
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-  if (hasBody && !complete) response.shouldKeepAlive = false
 }

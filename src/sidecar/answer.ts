@@ -1,7 +1,7 @@
 // The sidecar's own responses: JSON with its status, or { error, error_description, reason? } for an error.
-import { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Duplex } from 'node:stream'
-import { endWithBody } from '../relay/relay.ts'
+import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { closeAfterReading, endWithBody, isClosing } from '../relay/unread.ts'
 import type { Failure } from './failures.ts'
 
 /** Sends a JSON response and ends it. */
@@ -20,16 +20,9 @@ export function answerText(response: ServerResponse, body: string): void {
 }
 
 function send(response: ServerResponse, status: number, body: string, headers: OutgoingHttpHeaders): void {
-  if (status !== 413 || !isShort(response.req)) endWithBody(response.req, response)
+  endWithBody(response.req, response)
   const own = { 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
   response.writeHead(status, { ...own, ...headers }).end(body)
-}
-
-/** The longest body that is read to its end after 413: many programs read the response only then. */
-const mostDrained = 16_777_216
-
-function isShort({ headers }: IncomingMessage): boolean {
-  return Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= mostDrained // the server of Node reads it
 }
 
 /** Sends the error response for a failed request. */
@@ -42,14 +35,16 @@ export function answerFailure(response: ServerResponse, failure: Failure): void 
 }
 
 /** Writes an error response to a connection without a valid request, and ends the connection. */
-export function answerBytes(socket: Duplex, failure: Failure): void {
+export function answerBytes(socket: Socket, failure: Failure): void {
+  if (isClosing(socket)) return // more octets that are no request
   socket.on('error', () => {}) // Node has removed its listener: an error must not end the process
   if (!socket.writable) return void socket.destroy()
   const { status } = failure
   const body = `${JSON.stringify(buildBody(failure))}\n`
   const fields = ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`, 'connection: close']
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields].join('\r\n')
-  socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy())
+  socket.write(`${head}\r\n\r\n${body}`)
+  closeAfterReading(socket)
 }
 
 function buildBody({ error, description, reason }: Failure): object {

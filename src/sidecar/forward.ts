@@ -1,7 +1,8 @@
 // Forwards one request to the upstream, and its response to the program.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { endWithBody, type RelayFailure, relay } from '../relay/relay.ts'
+import { type RelayFailure, relay } from '../relay/relay.ts'
+import { endWithBody } from '../relay/unread.ts'
 import { answerFailure } from './answer.ts'
 import { readBody } from './body.ts'
 import { explainRejection, type Failure, failures } from './failures.ts'
@@ -27,7 +28,7 @@ const failuresOf: Readonly<Record<Exclude<RelayFailure, 'failed'>, Failure>> = {
 /** Sends the upstream's response or an error response. Never throws. */
 export function forward(request: IncomingMessage, response: ServerResponse, options: Forward): void {
   const { dispatcher, path, timeout, onError } = options
-  const { method = 'GET', socket } = request // undici removes the socket from a body that it has sent
+  const { method = 'GET', socket } = request
   const answerOnce = (failure: Failure) => {
     if (!response.headersSent && !response.destroyed) answerFailure(response, failure)
   }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { guarded } from '../core/guard.ts'
+import { isClosing } from '../relay/unread.ts'
 import { answer, answerBytes, answerFailure, answerText } from './answer.ts'
 import { failures, readParserError } from './failures.ts'
 import { forward } from './forward.ts'
@@ -75,6 +76,7 @@ export async function startSidecar({
   }
 
   const serve = (request: IncomingMessage, response: ServerResponse) => {
+    if (isClosing(request.socket)) return // it came with the rest of a body that is dropped
     if (closing !== undefined) response.shouldKeepAlive = false
     const asked = readRequest(request, rules)
     if ('error' in asked) return answerFailure(response, asked)
@@ -116,10 +118,10 @@ export async function startSidecar({
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
   }
-  const onConnect = (_request: IncomingMessage, socket: Duplex) => answerBytes(socket, failures.noTunnel)
+  const onConnect = (_request: IncomingMessage, socket: Socket) => answerBytes(socket, failures.noTunnel)
   const onExpectation = (_request: IncomingMessage, response: ServerResponse) =>
     answerFailure(response, failures.expectation)
-  const onClientError = (error: NodeJS.ErrnoException, socket: Duplex) => {
+  const onClientError = (error: NodeJS.ErrnoException, socket: Socket) => {
     const begun = [...underWay].some(response => response.socket === socket && response.headersSent)
     if (begun) socket.destroy()
     else answerBytes(socket, readParserError(error))

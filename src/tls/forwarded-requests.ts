@@ -37,11 +37,16 @@ interface Forwarded {
 /** Creates what ends requests under way whose client may no longer act. It has a timer only while there are any. */
 export function trackForwardedRequests({ onEnd, onError }: ForwardedRequestsOptions): TrackForwarded {
   const underWay = new Set<Forwarded>()
+  /** Those whose check waits, for example for an answer of the issuer. */
+  const waiting = new Set<Forwarded>()
   let timer: NodeJS.Timeout | undefined
 
   function check(forwarded: Forwarded): void {
+    if (waiting.has(forwarded)) return
+    waiting.add(forwarded)
     const { connection, request, response } = forwarded
     const end = (error: unknown) => {
+      waiting.delete(forwarded)
       if (!underWay.has(forwarded)) return
       if (!(error instanceof OAuthError)) onError(error as Error)
       else if (mayGoOn(error)) return
@@ -54,7 +59,7 @@ export function trackForwardedRequests({ onEnd, onError }: ForwardedRequestsOpti
         if (rejection !== undefined) throw new OAuthError('invalid_token', ...rejection)
         return rechecks.get(request)?.()
       },
-      () => {},
+      () => void waiting.delete(forwarded),
       end,
     )
   }

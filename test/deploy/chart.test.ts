@@ -126,6 +126,24 @@ t.test('gives the pod no rights, and the files that the settings name', async t 
   ])
 })
 
+t.test('leaves user and groups to the cluster, and waits for a long start, if asked to', async t => {
+  const none = { runAsUser: null, runAsGroup: null, fsGroup: null }
+  const specOf = async (values: object) => {
+    const { documents } = await renderChart({ ...leastValues, ...values })
+    return documents.find(({ kind }) => kind === 'Deployment')?.spec.template.spec
+  }
+  t.match(Object.keys((await specOf({ podSecurityContext: none })).securityContext).sort(), [
+    ...['fsGroupChangePolicy', 'runAsNonRoot', 'seccompProfile'],
+  ])
+  t.match((await specOf({ podSecurityContext: { runAsUser: 1_000_650_000 } })).securityContext, {
+    ...{ runAsUser: 1_000_650_000, fsGroup: 65532, runAsNonRoot: true },
+  })
+  await t.rejects(specOf({ podSecurityContext: { runAsUser: 0 } }), /runAsUser/, 'root')
+  const startOf = async (values: object) => (await specOf(values)).containers[0].startupProbe
+  t.match(await startOf({}), { periodSeconds: 1, failureThreshold: 300 })
+  t.match(await startOf({ startupSeconds: 3600 }), { periodSeconds: 1, failureThreshold: 3600 })
+})
+
 t.test('lets one server use a volume, and several servers a database', async t => {
   t.match(find('the least', 'Deployment')?.spec, { replicas: 1, strategy: { type: 'Recreate' } })
   t.match(find('the least', 'PersistentVolumeClaim')?.spec, { accessModes: ['ReadWriteOncePod'] })
@@ -256,7 +274,7 @@ t.test('accepts the values of the page about Kubernetes', async t => {
   const folder = t.testdir()
   const page = readFileSync('docs/how-to/run-on-kubernetes.md', 'utf8')
   const [first = '', ...others] = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text)
-  t.equal(others.length, 3)
+  t.equal(others.length, 4)
   const files = ['', ...others].map((text, i) => {
     const file = join(folder, `${i}.yaml`)
     writeFileSync(file, text || first)

@@ -22,6 +22,7 @@ import { largestDocument } from '../../src/outgoing/document.ts'
 import { mostInterim, requestDeadlines } from '../../src/outgoing/request.ts'
 import { mostJsonOctets } from '../../src/process/files.ts'
 import { mostHints } from '../../src/relay/relay.ts'
+import { unreadLimits } from '../../src/relay/unread.ts'
 import { maximumForm, maximumParameter } from '../../src/server/bodies.ts'
 import { settingsTable } from '../../src/settings/settings.ts'
 import { notesLimit } from '../../src/store/notes.ts'
@@ -73,6 +74,7 @@ const limits: Readonly<Record<string, string>> = {
   'the same, if its certificate was refused or missing before the change': `0 s; ${retirementGrace} s at most`,
   'closed connection over HTTP/2 whose peer does not close its end': `${linger} s`,
   'resets of any kind, with those of answered requests': `${resetLimits.streamResetBurst} at once; ${resetLimits.streamResetRate} per second`,
+  'rest of a request body after an early response of the sidecar, or of the upstream of a gateway, over HTTP/1.1': `${seconds(unreadLimits.time)}, ${octets(unreadLimits.octets)}`,
   'name resolution and TCP connection': seconds(connect),
   'TLS handshake': seconds(outgoingHandshake),
   'head of a document': seconds(head),

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { importVerificationKeys } from '../../src/keys/token-keys.ts'
+import { makeDemoPki } from '../../src/pki/demo.ts'
 import { findFreePort } from '../../src/testing/free-port.ts'
 import { runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { startUpstream } from '../helpers/server/gateway.ts'
@@ -116,6 +117,36 @@ t.test('a wrong file at a reload keeps the old routes, and says why; a good one 
     t.match(await alice.get('/one'), { status: 404 })
     t.match(await alice.get('/two'), { status: 200 })
   }
+})
+
+t.test('notices changed files without a signal, as the server does', async t => {
+  const file = join(folder, 'watched.json')
+  const write = (routes: unknown) => writeFileSync(file, JSON.stringify(routes))
+  const at = (path: string) => [{ path, upstream: upstream.address, public: true }]
+  const copy = (name: string, to: string) =>
+    writeFileSync(join(folder, to), readFileSync(join(folder, name)), { mode: 0o600 })
+  write(at('/one'))
+  for (const name of ['crt', 'key']) copy(`certs/server.${name}`, `watched.${name}`)
+  copy('certs/ca.crt', 'watched-ca.crt')
+  const gateway = await start(t, ['--routes', 'watched.json', '--issuer', origin], {
+    TLSBOUND_TLS_CERT_FILE: 'watched.crt',
+    TLSBOUND_TLS_KEY_FILE: 'watched.key',
+    TLSBOUND_TLS_CLIENT_CA_FILE: 'watched-ca.crt',
+  })
+  t.match(await (await gateway.connect('alice')).get('/one'), { status: 200 }, 'control')
+  write(at('/two'))
+  await gateway.seen(/routes of the gateway were loaded again/)
+  t.match(await (await gateway.connect('alice')).get('/two'), { status: 200 })
+  write([{ path: '/three' }])
+  await gateway.seen(/routes of the gateway stay as they were/)
+  t.match(await (await gateway.connect('alice')).get('/two'), { status: 200 }, 'the old ones')
+  const pki = makeDemoPki()
+  writeFileSync(join(folder, 'watched.crt'), pki.server.certificate)
+  writeFileSync(join(folder, 'watched.key'), pki.server.key)
+  await gateway.seen(/revocation lists were loaded again/)
+  const { socket } = await gateway.connect('alice', { ca: pki.ca.certificate })
+  t.equal(socket.getPeerX509Certificate()?.serialNumber, new X509Certificate(pki.server.certificate).serialNumber)
+  await gateway.end('SIGTERM')
 })
 
 const ofIntrospection = [

@@ -13,7 +13,7 @@ import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { readCertificate } from '../../src/core/presenter.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
-import { prepareSocket } from '../../src/process/proxy-socket.ts'
+import { checkSocketFolder, prepareSocket } from '../../src/process/proxy-socket.ts'
 import { type RunningServer, runTlsbound, startTlsbound } from '../helpers/process/process.ts'
 import { until } from '../helpers/until.ts'
 
@@ -219,4 +219,12 @@ t.test('an idle connection does not delay the end', async t => {
   const started = performance.now()
   t.equal((await server.end('SIGTERM')).code, 0)
   t.ok(performance.now() - started < 8000)
+})
+
+t.test('refuses a folder that others can replace through one that contains it', async t => {
+  const folder = prepare(t)
+  const path = join(folder, 'run', 'proxy.sock')
+  t.doesNotThrow(() => checkSocketFolder(path), 'control')
+  chmodSync(folder, 0o777)
+  t.throws(() => checkSocketFolder(path), { message: /mode 0777, others can replace/ })
 })

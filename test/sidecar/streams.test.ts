@@ -3,8 +3,9 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
-import { setImmediate as turn } from 'node:timers/promises'
-import t from 'tap'
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Pool } from 'undici'
 import { ask, connectTo, open, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
 import { exchange, requestText } from '../helpers/server/raw-http.ts'
 
@@ -127,4 +128,89 @@ t.test('forwards a response that arrives before the end of the body, and then cl
   const bytes = requestText('POST /', ['Content-Length: 50000'], 'a'.repeat(20_000))
   const { answers, closed } = await exchange({ socket } as never, bytes, { until: 'closed' })
   t.match({ answers, closed }, { answers: [{ status: 413, headers: { connection: 'close' } }], closed: true })
+})
+
+/** Sends all octets before it reads, as many programs do. Resolves with what it can read then; `reset`: why that is not all. */
+async function sendThenRead(t: Test, address: string, head: string, octets: number) {
+  const socket = await connectTo(t, address)
+  let reset: string | undefined
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    reset ??= error.code
+  })
+  socket.pause().write(head)
+  const piece = Buffer.alloc(65_536, 'x')
+  for (let sent = 0; sent < octets && !socket.destroyed; sent += piece.length)
+    if (!socket.write(piece))
+      await new Promise<void>(go => {
+        socket.once('drain', go)
+        socket.once('close', () => go())
+      })
+  await pause(50)
+  const parts: Buffer[] = []
+  socket.on('data', part => parts.push(part)).resume()
+  if (!socket.destroyed) await once(socket, 'close')
+  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(String(Buffer.concat(parts)))?.[1]), reset }
+}
+
+t.test('a program that is still sending its request gets each early response', async t => {
+  const upstream = await startUpstream(
+    t,
+    ({ url }, response) => void response.writeHead(url === '/late' ? 200 : 403).end('no'),
+  )
+  const broken = { dispatcher: new Pool('https://127.0.0.1:1'), state: () => ({}), close: async () => {} }
+  const open = await startTestSidecar(t, upstream)
+  const same = { client: { ...upstream.client, close: async () => {} } }
+  const strict = await startTestSidecar(t, same, { authorization: 'refuse' })
+  const onPort = await startTestSidecar(t, same, { listen: { port: 0 } })
+  const down = await startTestSidecar(t, { client: broken })
+  t.teardown(() => broken.dispatcher.destroy())
+  const octets = 4_194_304
+  const length = `Content-Length: ${octets}`
+  const chunked = 'Transfer-Encoding: chunked'
+  for (const [name, { address }, line, fields, status] of [
+    ['HTTP/1.0', open, 'POST / HTTP/1.0', ['Host: x', length], 505],
+    ['two hosts', open, 'POST / HTTP/1.1', ['Host: x', 'Host: y', length], 400],
+    ['a malformed target', open, 'POST //x HTTP/1.1', ['Host: x', length], 400],
+    ['TRACE', open, 'TRACE / HTTP/1.1', ['Host: x', length], 501],
+    ['another coding', open, 'POST / HTTP/1.1', ['Host: x', 'Transfer-Encoding: gzip, chunked'], 501],
+    ['the status', open, 'POST /_status HTTP/1.1', ['Host: x', length], 405],
+    ['an expectation', open, 'POST / HTTP/1.1', ['Host: x', 'Expect: more', length], 417],
+    ['a token', strict, 'POST / HTTP/1.1', ['Host: x', 'Authorization: Bearer x', length], 400],
+    [
+      'a web page',
+      onPort,
+      'POST / HTTP/1.1',
+      [`Host: ${new URL(onPort.address).host}`, 'Origin: https://x', length],
+      403,
+    ],
+    ['another host', onPort, 'POST / HTTP/1.1', ['Host: evil.example', length], 421],
+    ['CONNECT', open, 'CONNECT x:1 HTTP/1.1', ['Host: x'], 501],
+    ['a malformed request', open, 'POST', [], 400],
+    ['a long head', open, 'POST / HTTP/1.1', [`X: ${'x'.repeat(20_000)}`], 431],
+    ['an upstream that does not listen', down, 'POST / HTTP/1.1', ['Host: x', length], 502],
+    ['an upstream that refuses', open, 'POST / HTTP/1.1', ['Host: x', length], 403],
+  ] as const) {
+    const head = [line, ...fields, '', ''].join('\r\n')
+    t.same(await sendThenRead(t, address, head, octets), { status, reset: undefined }, name)
+  }
+  const before = upstream.seen.length
+  const socket = await connectTo(t, open.address)
+  const refused = requestText('POST //x', ['Content-Length: 4'], 'bo')
+  socket.write(refused)
+  await once(socket, 'data')
+  socket.write(`dy${requestText('GET /smuggled', [])}`)
+  await once(socket, 'close')
+  t.equal(upstream.seen.length, before, 'what follows the body is not answered')
+  t.same(
+    await sendThenRead(t, open.address, `POST //x HTTP/1.1\r\nHost: x\r\n${chunked}\r\n\r\n1\r\nx\r\n`, 0),
+    { status: 400, reset: undefined },
+    'a body that never ends',
+  )
+  const much = await sendThenRead(
+    t,
+    open.address,
+    `POST //x HTTP/1.1\r\nHost: x\r\nContent-Length: ${octets * 64}\r\n\r\n`,
+    octets * 64,
+  )
+  t.match(much, { reset: /ECONNRESET|EPIPE/ }, 'a body that is longer than what is read')
 })
