@@ -75,6 +75,11 @@ export const rows = {
       'hono-bound': 'hono',
     },
   },
+  verifier: {
+    title: 'Keep-alive GET of an app in Fastify, at level certificate',
+    load: 'get',
+    targets: { 'fastify-bound': 'fastify-bound', 'fastify-verifier': 'fastify-bound' },
+  },
   forward: {
     title: 'Keep-alive GET of 1 KiB through a reverse proxy',
     load: 'forward',

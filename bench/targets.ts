@@ -92,6 +92,7 @@ export const targets = {
   },
   fastify: app('Fastify', 'fastify'),
   'fastify-bound': app('Fastify + **requireToken**', 'fastify', 'bound'),
+  'fastify-verifier': app('Fastify + **createVerifier**, awaited in a hook', 'fastify', 'verifier'),
   'get-proven': { ...boundApp('a **binding proof** for each request'), load: 'get-proven' },
   'get-signed': { ...boundApp('a **signature** of each request'), load: 'get-signed' },
   'post-bound': { ...boundApp('a token only'), load: 'post-bound' },

@@ -1,5 +1,6 @@
-// An app in a framework, alone or behind requireToken: `app.ts FRAMEWORK [bound]`. Both take the same requests; the tokens are
-// bound to the certificate, and signed here with a key that the verifier knows.
+// An app in a framework, alone or protected: `app.ts FRAMEWORK [bound]`, by requireToken, or `app.ts fastify verifier`, by a hook that
+// calls createVerifier. All take the same requests; the tokens are bound to the certificate, and signed here with a key that the
+// verifier knows.
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { createSecureServer } from 'node:http2'
@@ -26,12 +27,24 @@ const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256', use: 'sig' }]
 const options = { issuer, audience: issuer, jwks: { keys }, scope: 'notes:read' }
 
-type Build = (isBound: boolean) => RequestListener | Promise<RequestListener>
+type Protection = 'none' | 'bound' | 'verifier'
+type Build = (isBound: boolean, by: Protection) => RequestListener | Promise<RequestListener>
 
 const frameworks: Record<string, Build> = {
-  fastify: async isBound => {
+  fastify: async (isBound, by) => {
     const app = Fastify() as unknown as FastifyInstance
-    if (isBound) await app.register(requireToken, options)
+    if (by === 'verifier') {
+      const { verify, sendRefusal } = createVerifier(options)
+      app.decorateRequest('token')
+      app.addHook('onRequest', async (request, reply) => {
+        try {
+          request.token = await verify(request.raw)
+        } catch (error) {
+          reply.hijack()
+          sendRefusal(reply.raw, error)
+        }
+      })
+    } else if (isBound) await app.register(requireToken, options)
     app.get('/api/whoami', async () => notes)
     app.addContentTypeParser(
       'application/octet-stream',
@@ -102,22 +115,23 @@ function issueBefore(serve: RequestListener): RequestListener {
 /** Express speaks no HTTP/2; the others are offered what `mutualTls` offers. */
 function createPlainServer(framework: string, pki: Pki, serve: RequestListener): Server {
   const tls = buildTlsOptions(pki)
-  if (framework === 'express') return createServer({ ALPNProtocols: ['http/1.1'], ...tls }, serve)
-  return createSecureServer({ allowHTTP1: true, keepAliveTimeout: 72_000, ...tls } as object, serve as never)
+  const keepAliveTimeout = 60_000 // that of `mutualTls`: it is part of the responses
+  if (framework === 'express') return createServer({ ALPNProtocols: ['http/1.1'], keepAliveTimeout, ...tls }, serve)
+  return createSecureServer({ allowHTTP1: true, keepAliveTimeout, ...tls } as object, serve as never)
 }
 
-const [, , framework = '', bound] = process.argv
+const [, , framework = '', by = 'none'] = process.argv as [string, string, string?, Protection?]
+const isBound = by !== 'none'
 
 serveTarget(async pki => {
-  const serve = await frameworks[framework]?.(bound === 'bound')
+  const serve = await frameworks[framework]?.(isBound, by)
   if (serve === undefined) throw new Error(`unknown framework: ${framework}`)
   const { ca, server } = pki
   const material = { cert: server.certificate, key: server.key, ca: ca.certificate }
   const alone = framework === 'express' ? { http2: false } : {}
-  const listener =
-    bound === 'bound'
-      ? mutualTls({ ...material, ...alone })(issueBefore(serve))
-      : createPlainServer(framework, pki, issueBefore(serve))
+  const listener = isBound
+    ? mutualTls({ ...material, ...alone })(issueBefore(serve))
+    : createPlainServer(framework, pki, issueBefore(serve))
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', () => resolve()))
   return (listener.address() as AddressInfo).port
 })

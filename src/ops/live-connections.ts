@@ -2,7 +2,8 @@
 import { readChannelBindings } from '../core/channel-binding.ts'
 import { reasons } from '../core/errors.ts'
 import { describeSubject } from '../core/subject-rule.ts'
-import type { Connection, VerifiedToken } from '../tls/connection.ts'
+import type { Connection } from '../tls/connection.ts'
+import type { VerifiedToken } from '../tls/verified-tokens.ts'
 import { readable } from './live-refusals.ts'
 
 /** Maximum number of tokens shown per connection. The others are counted. */

@@ -4,9 +4,9 @@ import '../process/require-node.js'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
-import { answerContentRefusal } from '../verify/content-guard.ts'
+import { answerContentRefusal, isContentGuarded } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
-import { toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+import { toAdapterVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
 declare global {
   namespace Express {
@@ -29,16 +29,19 @@ export type ExpressMiddleware = (
  * @throws TypeError when an option is wrong.
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): ExpressMiddleware {
-  const { verify, sendRefusal } = toVerifier(verifier, demand)
+  const { verifyNow, sendRefusal } = toAdapterVerifier(verifier, demand)
+  const pass: PassOn = (token, request, response, next) => {
+    ;(request as TokenCarrier).token = token
+    if (isContentGuarded(request))
+      answerContentRefusal(request, (refusal, fail) => answerOnce(response, () => sendRefusal(response, refusal), fail))
+    next()
+  }
   return (request, response, next) => {
-    verify(request, demand).then(
-      token => {
-        Object.assign(request, { token })
-        answerContentRefusal(request, (refusal, fail) =>
-          answerOnce(response, () => sendRefusal(response, refusal), fail),
-        )
-        next()
-      },
+    const token = verifyNow(request, demand)
+    // A token that was verified on this connection before needs no promise.
+    if (!(token instanceof Promise)) return pass(token, request, response, next)
+    token.then(
+      verified => pass(verified, request, response, next),
       error => {
         if (error instanceof OAuthError) sendRefusal(response, error)
         else next(error)
@@ -46,6 +49,8 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
     )
   }
 }
+type PassOn = (token: AccessToken, ...given: Parameters<ExpressMiddleware>) => void
+type TokenCarrier = { token?: AccessToken }
 
 /**
  * Answers a request that a body parser or handler is dealing with, and calls `fail` when the answer is sent. What they answer afterwards

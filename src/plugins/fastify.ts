@@ -103,22 +103,25 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
     if (result instanceof Promise) result.catch(error => logError(app.log, error, 'onRefusal rejected'))
   }
   const refusal = { resourceMetadata, challenge: true, onRefusal: report }
-  const isSigned = (config: FastifyContextConfig | undefined) =>
-    (config?.requireToken?.proof ?? options.proof) === 'signed-request'
-  const isAlwaysSigned = options.proof === 'signed-request'
-  if (isAlwaysSigned) app.addHook('onSend', replaceAnswer(refusal))
+  const isSigned = (demand: TokenDemand | undefined) => (demand?.proof ?? options.proof) === 'signed-request'
+  // For every route: those that were registered before the plugin pass no onRoute.
+  app.addHook('onSend', replaceAnswer(refusal))
   app.addHook('onRoute', route => {
     checkRoute(route.config)
-    if (!isSigned(route.config)) return
-    route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
-    if (!isAlwaysSigned) route.onSend = [route.onSend ?? [], replaceAnswer(refusal)].flat()
+    if (isSigned(route.config?.requireToken)) route.errorHandler = refuseWrongContent(refusal, route.errorHandler)
   })
+  const checked = new WeakSet<FastifyContextConfig>()
+  const demandOf = (config: FastifyContextConfig): TokenDemand | undefined => {
+    if (!checked.has(config)) checkRoute(config)
+    checked.add(config)
+    return config.requireToken
+  }
   if (!app.hasRequestDecorator('token')) app.decorateRequest('token')
   app.addHook('onRequest', (request: FastifyRequest, reply, next) => {
+    const config: FastifyContextConfig = request.routeOptions.config ?? {} // none: no route matches
     const pass = (token: AccessToken) => {
       request.token = token
-      if (isSigned(request.routeOptions.config))
-        onContentRefused(request.raw, error => report(request, error, 401), onRefusal)
+      if (isSigned(config.requireToken)) onContentRefused(request.raw, error => report(request, error, 401), onRefusal)
       next()
     }
     const stop = (error: unknown) => {
@@ -129,7 +132,7 @@ const plugin: FastifyPluginAsync<RequireTokenOptions | RequireTokenInternals> = 
         next(unhandled as Error)
       }
     }
-    void whenReady(() => check(request.raw, request.routeOptions.config?.requireToken), pass, stop)
+    void whenReady(() => check(request.raw, demandOf(config)), pass, stop)
   })
 }
 

@@ -8,7 +8,7 @@ import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
 import { contentRefusalOf } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
-import { type NodeRequest, toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+import { type NodeRequest, toAdapterVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
 /** Types of the app: `new Hono<TokenEnv>()`, so that `c.get('token')` is an AccessToken. */
 export interface TokenEnv {
@@ -25,6 +25,7 @@ export interface HonoContext {
   set(name: 'token', token: AccessToken): void
 }
 
+type PassOn = (token: AccessToken, ...given: Parameters<HonoMiddleware>) => ReturnType<HonoMiddleware>
 export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) => Promise<Response | undefined>
 
 /**
@@ -33,26 +34,30 @@ export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) =
  * @throws TypeError when an option is wrong.
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): HonoMiddleware {
-  const { verify, describeRefusal } = toVerifier(verifier, demand)
-  return async (context, next) => {
-    const { incoming, outgoing } = context.env
-    const refuse = (error: unknown) => {
-      if (!(error instanceof OAuthError)) throw error
-      const { status, headers, body, endsConnection } = describeRefusal(error, incoming)
-      if (endsConnection) endConnection(incoming, outgoing)
-      return Response.json(body, { status, headers })
-    }
-    try {
-      context.set('token', await verify(incoming, demand))
-    } catch (error) {
-      return refuse(error)
-    }
+  const { verifyNow, describeRefusal } = toAdapterVerifier(verifier, demand)
+  const refuse = ({ env: { incoming, outgoing } }: HonoContext, error: unknown): Response => {
+    if (!(error instanceof OAuthError)) throw error
+    const { status, headers, body, endsConnection } = describeRefusal(error, incoming)
+    if (endsConnection) endConnection(incoming, outgoing)
+    return Response.json(body, { status, headers })
+  }
+  const pass: PassOn = async (token, context, next) => {
+    context.set('token', token)
     await next() // which answers an exception of the handler itself
-    const refusal = contentRefusalOf(incoming)
+    const refusal = contentRefusalOf(context.env.incoming)
     if (refusal !== undefined) {
       context.res = undefined // otherwise Hono would add the fields of that response
-      context.res = refuse(refusal)
+      context.res = refuse(context, refusal)
     }
     return undefined
+  }
+  return (context, next) => {
+    const token = verifyNow(context.env.incoming, demand)
+    // A token that was verified on this connection before needs no promise.
+    if (!(token instanceof Promise)) return pass(token, context, next)
+    return token.then(
+      verified => pass(verified, context, next),
+      error => refuse(context, error),
+    )
   }
 }

@@ -5,9 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
-import { contentRefusalOf } from '../verify/content-guard.ts'
+import { contentRefusalOf, isContentGuarded } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
-import { toVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+import { toAdapterVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
 
 /** Type of the app's state: `new Koa<TokenState>()`, so that `ctx.state.token` is an AccessToken. */
 export interface TokenState {
@@ -35,7 +35,7 @@ export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) 
  * @throws TypeError when an option is wrong.
  */
 export function requireToken(verifier: Verifier | VerifierOptions, demand?: TokenDemand): KoaMiddleware {
-  const { verify, describeRefusal } = toVerifier(verifier, demand)
+  const { verifyNow, describeRefusal } = toAdapterVerifier(verifier, demand)
   const refuse = (context: KoaContext, error: unknown) => {
     if (!(error instanceof OAuthError)) throw error
     const { status, headers, body, endsConnection } = describeRefusal(error, context.req)
@@ -44,18 +44,8 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
     context.set({ ...headers })
     context.body = body
   }
-  return async (context, next) => {
-    const { req, originalUrl } = context
-    // Middleware that mounts an app has changed `url`; this is the name of Connect for what the client sent and signed. An app of
-    // Express that mounts this one has set it.
-    if (originalUrl !== undefined && originalUrl !== req.url)
-      (req as { originalUrl?: string }).originalUrl ??= originalUrl
-    try {
-      context.state.token = await verify(req, demand)
-    } catch (error) {
-      refuse(context, error)
-      return
-    }
+  const passGuarded: KoaMiddleware = async (context, next) => {
+    const { req } = context
     try {
       await next()
     } catch (error) {
@@ -64,5 +54,23 @@ export function requireToken(verifier: Verifier | VerifierOptions, demand?: Toke
     // Also if the handler has dealt with the failure of the body.
     const refusal = contentRefusalOf(req)
     if (refusal !== undefined) refuse(context, refusal)
+  }
+  const pass = (token: AccessToken, context: KoaContext, next: () => Promise<unknown>) => {
+    context.state.token = token
+    return isContentGuarded(context.req) ? passGuarded(context, next) : (next() as Promise<void>)
+  }
+  return (context, next) => {
+    const { req, originalUrl } = context
+    // Middleware that mounts an app has changed `url`; this is the name of Connect for what the client sent and signed. An app of
+    // Express that mounts this one has set it.
+    if (originalUrl !== undefined && originalUrl !== req.url)
+      (req as { originalUrl?: string }).originalUrl ??= originalUrl
+    const token = verifyNow(req, demand)
+    // A token that was verified on this connection before needs no promise.
+    if (!(token instanceof Promise)) return pass(token, context, next)
+    return token.then(
+      verified => pass(verified, context, next),
+      error => refuse(context, error),
+    )
   }
 }

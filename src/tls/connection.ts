@@ -3,7 +3,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { AccessToken } from '../core/access-token.ts'
 import type { CertificateProxy } from '../core/certificate-proxy.ts'
 import { readChannelBindings, readKeyingMaterial } from '../core/channel-binding.ts'
 import type { Client } from '../core/client.ts'
@@ -12,6 +11,7 @@ import { type Presenter, type PresenterCertificate, readCertificate } from '../c
 import { type CertificateRejection, describeCertificate } from './certificate-rejection.ts'
 import type { Counts, VersionCounts } from './counts.ts'
 import { evaluateCertificate, type TrustInForce } from './evaluate-certificate.ts'
+import type { VerifiedTokens } from './verified-tokens.ts'
 
 export interface Connection {
   readonly socket: TLSSocket
@@ -32,8 +32,8 @@ export interface Connection {
   underWay: number
   /** The session of an HTTP/2 connection. */
   session: { close(): void } | undefined
-  /** The tokens that were verified on this connection, by Authorization header. Created on first use. */
-  verified: Map<string, VerifiedToken> | undefined
+  /** The tokens that were verified on this connection. Created on first use. */
+  verified: VerifiedTokens | undefined
   /** The hashes of tokens with a verified proof, with the hash of that proof. Created on first use. */
   provenTokens: Map<string, string> | undefined
   /** The ids of single-request proofs and nonces of signatures that were used on this connection, with the time in seconds. Created on first use. */
@@ -55,14 +55,6 @@ export interface Forwarded {
   readonly proxy: StatingProxy
   /** The certificate that the proxy states, accepted or not. */
   readonly x509: X509Certificate | undefined
-}
-
-export interface VerifiedToken {
-  readonly token: AccessToken
-  /** The generation of the keys that verified the token. */
-  readonly generation: number
-  /** The latest verified proof that is valid for more than one request. */
-  proof: string | undefined
 }
 
 const key = Symbol('tlsbound connection')

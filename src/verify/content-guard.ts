@@ -71,6 +71,11 @@ export function requireEmptyContent(digests: Digests): void {
   requireMatch(createDigestCheck(digests))
 }
 
+/** Returns whether the body of a request is verified while it arrives, so that it can still be refused. */
+export function isContentGuarded(request: object): boolean {
+  return guards.has(request)
+}
+
 /**
  * Calls `listener` if the body of a request turns out to differ, once for each `recipient`. Without a signature, nothing happens.
  */

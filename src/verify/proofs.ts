@@ -13,7 +13,8 @@ import { proofHeader, requireOwnConnection } from '../core/confirmation.ts'
 import type { DetailOf, RefusalFacts } from '../core/details.ts'
 import { OAuthError } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
-import type { Connection, ConnectionCarrier, VerifiedToken } from '../tls/connection.ts'
+import type { Connection, ConnectionCarrier } from '../tls/connection.ts'
+import type { VerifiedToken } from '../tls/verified-tokens.ts'
 
 /** The parts of a request that a proof refers to, and how it arrived. */
 export type Presentation = Pick<IncomingMessage, 'headers' | 'method' | 'url'> & ConnectionCarrier

@@ -13,7 +13,8 @@ import { type TokenBinding, verifyConfirmation } from '../core/confirmation.ts'
 import { OAuthError, type WhyRevoked } from '../core/errors.ts'
 import type { Presenter } from '../core/presenter.ts'
 import { whenReady } from '../core/when-ready.ts'
-import { type Connection, requirePresenter, type VerifiedToken } from '../tls/connection.ts'
+import { type Connection, requirePresenter } from '../tls/connection.ts'
+import { type VerifiedToken, VerifiedTokens } from '../tls/verified-tokens.ts'
 import { readBearerToken } from './bearer.ts'
 import type { RequestProof } from './demand.ts'
 import { isProven, type Presentation, requireProof } from './proofs.ts'
@@ -56,11 +57,6 @@ export interface TokenVerifier {
   remember(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): void
 }
 
-/**
- * Maximum number of remembered tokens per connection. One client may act for many users, each with a token of their own.
- */
-export const maximumRemembered = 64
-
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { readToken, findRevocation = () => undefined, keyGeneration = () => 0, now, schemes } = options
   const expectationsOf = options.expectationsOf ?? (() => options)
@@ -71,7 +67,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const verifier: TokenVerifier = {
     verify(request, connection, demanded) {
       const { authorization } = request.headers
-      const remembered = connection?.verified?.get(authorization as string)
+      const remembered = connection?.verified?.get(authorization)
       const isKnown = remembered?.token.verifier === verifier
       if (isKnown && remembered.generation === keyGeneration())
         return withTokenFacts(remembered.token.claims, () =>
@@ -90,7 +86,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     recheck(request, token, connection) {
       withTokenFacts(token.claims, () => requireStillValid(token, connection, request))
       const { authorization } = request.headers
-      if (connection.verified?.get(authorization as string)?.generation === keyGeneration()) return undefined
+      if (connection.verified?.get(authorization)?.generation === keyGeneration()) return undefined
       return whenReady(
         () => readAgain(token, readBearerToken(authorization, schemes)),
         () => {},
@@ -227,10 +223,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       ...(attested !== undefined && { attested }),
       verifier,
     })
-    connection.verified ??= new Map()
-    if (connection.verified.size >= maximumRemembered)
-      connection.verified.delete(connection.verified.keys().next().value as string) // the oldest
-    connection.verified.set(authorization, { token, generation: keyGeneration(), proof })
+    connection.verified ??= new VerifiedTokens()
+    connection.verified.add({ authorization, token, generation: keyGeneration(), proof })
     return token
   }
   return verifier

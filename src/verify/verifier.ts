@@ -105,19 +105,26 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (result instanceof Promise)
       result.catch((error: Error) => (options.onWarning ?? warnProcess)(`onRefusal rejected: ${error.message}`))
   }
+  const accept = (token: AccessToken, request: NodeRequest, demand: TokenDemand | undefined) => {
+    if ((demand?.proof ?? options.proof) === 'signed-request')
+      onContentRefused(request, refusal => reportLate(request, refusal), onRefusal)
+    return token
+  }
+  const refuse = async (error: unknown, request: NodeRequest): Promise<never> => {
+    // Awaited, so that the rejection of an async listener is that of this request and ends nothing else.
+    if (error instanceof OAuthError) await onRefusal?.(request, error, describeRefusal(error, request).status)
+    throw error
+  }
+  const verifyNow: VerifyNow = (request, demand) =>
+    whenReady<AccessToken, AccessToken | Promise<never>>(
+      () => check(request, demand),
+      token => accept(token, request, demand),
+      error => refuse(error, request),
+    )
+  const verify: Verifier['verify'] = async (request, demand) => verifyNow(request, demand)
+  immediate.set(verify, verifyNow)
   return {
-    verify: async (request, demand) => {
-      try {
-        const token = await check(request, demand)
-        if ((demand?.proof ?? options.proof) === 'signed-request')
-          onContentRefused(request, refusal => reportLate(request, refusal), onRefusal)
-        return token
-      } catch (error) {
-        // Awaited, so that the rejection of an async listener is that of this request and ends nothing else.
-        if (error instanceof OAuthError) await onRefusal?.(request, error, describeRefusal(error, request).status)
-        throw error
-      }
-    },
+    verify,
     describeRefusal,
     sendRefusal: (response, error) => {
       const request = 'req' in response ? response.req : undefined
@@ -126,13 +133,28 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 }
 
+/** As `verify`, but returns a promise only if a fetch or a store lookup is needed, and for a refusal. Never throws. */
+type VerifyNow = (request: NodeRequest, demand?: TokenDemand) => AccessToken | Promise<AccessToken>
+
+/** By its `verify`, so that a wrapper with a `verify` of its own is called like any other function. */
+const immediate = new WeakMap<Verifier['verify'], VerifyNow>()
+
+/** What an adapter needs of a verifier. */
+export interface AdapterVerifier extends Pick<Verifier, 'describeRefusal' | 'sendRefusal'> {
+  readonly verifyNow: VerifyNow
+}
+
 /**
- * Returns a verifier unchanged, or creates one from options. Checks the demand that `verify` is called with.
+ * Returns what an adapter needs of a verifier, or of a new one with these options. Checks the demand that `verifyNow` is called with.
  * @throws TypeError that names the invalid option.
  */
-export function toVerifier(verifier: Verifier | VerifierOptions, demand: TokenDemand | undefined): Verifier {
+export function toAdapterVerifier(given: Verifier | VerifierOptions, demand: TokenDemand | undefined): AdapterVerifier {
   if (demand !== undefined) checkDemand(demand, 'demand')
-  return isObject(verifier) && 'verify' in verifier ? verifier : createVerifier(verifier)
+  const verifier = isObject(given) && 'verify' in given ? given : createVerifier(given)
+  const { verify, describeRefusal, sendRefusal } = verifier
+  // Of a foreign function, only a promise of this realm is told from a token.
+  const verifyNow = immediate.get(verify) ?? (async (request, demand) => verify(request, demand))
+  return { verifyNow, describeRefusal, sendRefusal }
 }
 
 /** Verifies the token of a request. Returns a promise only if a fetch or a store lookup is needed for its first use. */

@@ -32,9 +32,9 @@ import { rememberedClients } from '../../src/tls/forwarding.ts'
 import { floodBudget, resetLimits } from '../../src/tls/http2-floods.ts'
 import { defaultTimeouts, maxConcurrentStreams } from '../../src/tls/listener-options.ts'
 import { longestHeader, longestLine } from '../../src/tls/proxy-header.ts'
+import { maximumRemembered } from '../../src/tls/verified-tokens.ts'
 import { issuerTimeout } from '../../src/verify/issuer-keys.ts'
 import { maximumProven, maximumUsed } from '../../src/verify/proofs.ts'
-import { maximumRemembered } from '../../src/verify/token-verifier.ts'
 
 const { handshake, headers, request, idle, linger, retirement, retirementGrace, revoked } = defaultTimeouts
 const { connect, handshake: outgoingHandshake, head, whole } = requestDeadlines

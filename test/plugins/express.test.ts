@@ -2,7 +2,7 @@
 import type { RequestListener } from 'node:http'
 import express, { type ErrorRequestHandler } from 'express'
 import t from 'tap'
-import { createVerifier, mutualTls } from 'tlsbound'
+import { type AccessToken, createVerifier, mutualTls, OAuthError, type Verifier } from 'tlsbound'
 import { requireToken } from 'tlsbound/express'
 import { accepted, connect, listen, material, reading, testFramework } from '../helpers/server/bound-api.ts'
 
@@ -22,6 +22,32 @@ testFramework('Express', {
     app.use(onError)
     return listen(t, factory(app))
   },
+})
+
+t.test('calls the verify of a wrapped verifier, and awaits whatever it returns', async t => {
+  const verifier = createVerifier(accepted)
+  const refusal = new OAuthError('invalid_token', 'revoked', 'by_hook')
+  const reject = (_use: unknown, fail: (error: unknown) => void) => fail(refusal)
+  const thenable = Object.fromEntries([['then', reject]])
+  const verifies: Record<string, Verifier['verify']> = {
+    '/own': verifier.verify,
+    '/rejects': () => Promise.reject(refusal),
+    '/throws': () => {
+      throw refusal
+    },
+    '/thenable': () => thenable as unknown as Promise<AccessToken>,
+  }
+  const app = express()
+  for (const [path, verify] of Object.entries(verifies))
+    app.get(path, requireToken({ ...verifier, verify }), (_request, response) => void response.send('notes'))
+  const here = await connect(t, await listen(t, mutualTls(material)(app)))
+  for (const path of Object.keys(verifies))
+    for (const time of ['first', 'second'])
+      t.match(
+        await here.get(path, reading),
+        path === '/own' ? { status: 200 } : { status: 401, body: { reason: 'revoked' } },
+        `${path}, ${time} request`,
+      )
 })
 
 t.test('closes the connection of a client that offers h2 alone, and continues to serve', async t => {

@@ -212,6 +212,36 @@ t.test('applies the general demand to routes without one, and keeps several issu
   t.match(await here.get('/open'), { status: 200 }, 'control: outside both scopes')
 })
 
+t.test('protects routes that were registered before the plugin, with demands of their own', async t => {
+  const own = Fastify({ serverFactory: mutualTls(material) })
+  const demand = { requireToken: { scope: 'notes:write' } }
+  own.get('/plain', () => 'plain')
+  own.get('/write', { config: demand }, () => 'write')
+  own.get('/misspelt', { config: { requiretoken: demand.requireToken } as object }, () => 'open')
+  own.get('/invalid', { config: { requireToken: { binding: 'none' } as object } }, () => 'open')
+  await own.register(async scope => {
+    scope.get('/nested', { config: demand }, () => 'nested')
+  })
+  await own.register(requireToken, trusting)
+  await own.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => own.close())
+  const here = await connect(portOf(own))
+  t.match(await here.get('/plain', reading), { status: 200 }, 'control')
+  t.match(await here.get('/plain'), noToken)
+  for (const path of ['/write', '/nested']) {
+    t.match(await here.get(path, token), { status: 200 }, 'control')
+    t.match(await here.get(path), noToken)
+    t.match(await here.get(path, reading), refused('scope_missing', 'insufficient_scope', 403))
+  }
+  // The plugin learns of these only with a request.
+  for (const [path, message] of Object.entries({
+    '/misspelt': /requiretoken/,
+    '/invalid': /config\.requireToken/,
+  }))
+    for (const time of ['first', 'second'])
+      t.match(await here.get(path, token), { status: 500, body: { message } }, `${path}, ${time} request`)
+})
+
 t.test('answers an unhandled error with 500, thrown at once or later', async t => {
   const own = Fastify({ serverFactory: mutualTls(material) })
   const fault = new RangeError('unhandled error')

@@ -344,7 +344,7 @@ t.test('Fastify refuses a wrong body wherever its reader is, and whatever that a
     const onRefusal = (_request: unknown, { detail }: OAuthError) => void refusals.push(detail)
     app.register(requireToken, { ...accepted, ...(own ? {} : demand), onRefusal })
     const config = own ? { requireToken: demand } : {}
-    if (!own) app.post('/before', request => request.body) // the plugin does not see its registration
+    app.post('/before', { config }, request => request.body) // the plugin does not see its registration
     app.register(async scope => {
       scope.setErrorHandler((error, _request, reply) => void reply.code(500).send({ own: String(error) }))
       scope.post('/after', { config }, request => request.body)
@@ -363,7 +363,7 @@ t.test('Fastify refuses a wrong body wherever its reader is, and whatever that a
     t.teardown(() => app.close())
     const { port } = app.server.address() as { port: number }
     for (const protocol of ['http/1.1', 'h2'])
-      for (const path of own ? ['/after', '/caught'] : ['/before', '/after', '/caught', '/none'])
+      for (const path of ['/before', '/after', '/caught', ...(own ? [] : ['/none'])])
         for (const body of ['hello', 'x'.repeat(300_000)]) {
           const by = await connect(t, port, 'alice', protocol)
           const call = (sent: string) =>

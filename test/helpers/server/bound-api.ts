@@ -145,13 +145,22 @@ export function testFramework(name: string, { protocols, answersMalformed, start
       t.test(`${name} on ${listener}, ${protocol}`, async t => {
         const refusals: string[] = []
         const onRefusal = (_request: unknown, { reason }: OAuthError) => void refusals.push(reason)
-        const options = { ...accepted, onRefusal, onWarning: (warning: string) => t.fail(warning) }
+        let isRevoked = false
+        const hooks = { onRefusal, onWarning: (warning: string) => t.fail(warning), isRevoked: () => isRevoked }
+        const options = { ...accepted, ...hooks }
         const port = await start(t, factories[listener], { verifier: createVerifier(options), options })
         const here = await connect(t, port, 'alice', protocol)
         await t.test('accepts a token with its certificate (N-24)', async t => {
           t.match(await here.get('/notes', reading), { status: 200, text: 'notes of alice' })
           t.match(await here.get('/notes', reading), { status: 200, text: 'notes of alice' }, 'on the same connection')
           t.same(refusals, [])
+        })
+        await t.test('refuses a token that it has accepted on this connection, once it is revoked', async t => {
+          isRevoked = true
+          t.match(await here.get('/notes', reading), { status: 401, body: { reason: 'revoked' } })
+          isRevoked = false
+          t.match(await here.get('/notes', reading), { status: 200 }, 'control')
+          t.same(refusals.splice(0), ['revoked'])
         })
         await t.test('refuses a token with another certificate', async t => {
           t.match(await (await connect(t, port, 'bob', protocol)).get('/notes', reading), {
