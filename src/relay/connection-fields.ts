@@ -28,10 +28,9 @@ export function readNominated(connection: string | string[] = []): ReadonlySet<s
 
 /** Builds the header of a response for the client. A repeated field, such as Set-Cookie, stays a list. */
 function buildAnswerHeaders(headers: IncomingHttpHeaders, status: number): OutgoingHttpHeaders {
-  const nominated = headers.connection === undefined ? undefined : readNominated(headers.connection)
-  const passed: OutgoingHttpHeaders = {}
-  for (const name of Object.keys(headers))
-    if (!dropped.has(name) && nominated?.has(name) !== true) passed[name] = headers[name]
+  const nominated = readNominated(headers.connection)
+  const isFor = (name: string) => !dropped.has(name) && !nominated.has(name)
+  const passed = Object.fromEntries(Object.entries(headers).filter(([name]) => isFor(name)))
   if (status === 204) delete passed['content-length'] // RFC 9110 §8.6
   return passed
 }

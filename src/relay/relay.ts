@@ -45,7 +45,6 @@ export function relay(response: ServerResponse, options: Relay): void {
   let over = false
   let length: number | undefined
   let passed = 0
-  let last: Buffer | undefined
   let hints = 0
 
   const giveUp = (failure: RelayFailure, error?: Error) => {
@@ -92,10 +91,6 @@ export function relay(response: ServerResponse, options: Relay): void {
       if (over) return
       passed += chunk.length
       if (length !== undefined && passed > length) return giveUp('unfit')
-      if (passed === length) {
-        last ??= chunk
-        return
-      }
       if (response.write(chunk)) return
       running.pause()
       response.once(
@@ -108,7 +103,7 @@ export function relay(response: ServerResponse, options: Relay): void {
       if (length !== undefined && passed < length) return giveUp('unfit')
       over = true
       addTrailers(response, trailers)
-      endWith(response, last)
+      response.end()
     },
     onResponseError: (_controller, error) => fail(error),
   }
@@ -117,17 +112,6 @@ export function relay(response: ServerResponse, options: Relay): void {
   }
   const start = () => whenReady(build, guarded(send, fail), error => fail(error as Error))
   guarded(start, fail)()
-}
-
-/** Octets of a chunk that is copied so that it is sent with the head. Copying a larger one costs more than it saves. */
-const smallChunk = 8192
-
-/** Ends a response with its last chunk, if any. Over HTTP/1.1, Node joins its head with a string to one piece, but not with a buffer. */
-function endWith(response: ServerResponse, last: Buffer | undefined): void {
-  const { stream } = response as unknown as Partial<Http2ServerResponse>
-  if (last === undefined) response.end()
-  else if (stream === undefined && last.length <= smallChunk) response.end(last.toString('latin1'), 'latin1')
-  else response.end(last)
 }
 
 /** The most early hints that are passed on for one response: the client may read them slowly. */

@@ -319,7 +319,7 @@ t.test('a response before the end of the request is passed on, and the connectio
   t.match(early, { answers: [{ status: 413, text: 'no' }] })
 })
 
-t.test('every octet of a response arrives, whether its last piece is sent with the head or not', async t => {
+t.test('every octet of a response arrives, over both protocols and with either framing', async t => {
   const every = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet))
   const bodies: Record<string, Buffer> = {
     '/small': every,
