@@ -85,15 +85,38 @@ export const rows = {
     load: 'forward',
     targets: { relay: 'relay', nginx: 'relay', gateway: 'relay' },
   },
+  'forward-floors': {
+    title: 'Keep-alive GET of 1 KiB through nginx, and through proxies of parts of Node',
+    load: 'forward',
+    targets: {
+      nginx: 'nginx',
+      'pipe-proxy': 'nginx',
+      'http-proxy': 'nginx',
+      'undici-proxy': 'nginx',
+      gateway: 'nginx',
+    },
+  },
   download: {
     title: 'GET of 64 MiB through a reverse proxy',
     load: 'download',
-    targets: { nginx: 'nginx', gateway: 'nginx' },
+    targets: {
+      nginx: 'nginx',
+      'pipe-proxy': 'nginx',
+      'http-proxy': 'nginx',
+      'undici-proxy': 'nginx',
+      gateway: 'nginx',
+    },
   },
   upload: {
     title: 'POST of 64 MiB through a reverse proxy',
     load: 'upload',
-    targets: { nginx: 'nginx', gateway: 'nginx' },
+    targets: {
+      nginx: 'nginx',
+      'pipe-proxy': 'nginx',
+      'http-proxy': 'nginx',
+      'undici-proxy': 'nginx',
+      gateway: 'nginx',
+    },
   },
   sidecar: {
     title: 'Keep-alive GET through the sidecar',

@@ -20,6 +20,8 @@ const file = (name: string) => new URL(`targets/${name}.ts`, import.meta.url)
 
 const app = (title: string, ...args: string[]): Target => ({ title, file: file('app'), args, token: true })
 
+const proxy = (title: string, ...args: string[]): Target => ({ title, file: file('proxies'), args, token: true })
+
 const boundApp = (title: string) => app(title, 'fastify', 'bound')
 
 /** In this order within every round. */
@@ -84,6 +86,9 @@ export const targets = {
   },
   relay: { title: 'the same reverse proxy without tlsbound', file: file('gateway'), args: ['relay'], token: true },
   nginx: { title: 'nginx with mutual TLS, one worker', file: file('gateway'), args: ['nginx'], token: true },
+  'pipe-proxy': proxy("sockets of Node alone: octets passed on unread (**Node's floor**)", 'pipe'),
+  'http-proxy': proxy('node:https and node:http alone', 'http'),
+  'undici-proxy': proxy('node:https and undici alone', 'undici'),
   gateway: {
     title: '**the gateway** in the server, level connection',
     file: file('gateway'),

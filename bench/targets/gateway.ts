@@ -62,6 +62,6 @@ if (proxy === undefined) throw new Error(`unknown proxy: ${process.argv[2]}`)
 
 serveTarget(async pki => {
   const sockets = startChild<TargetQuestions>(new URL('sockets.ts', import.meta.url))
-  const upstream = await startNginxUpstream()
+  const upstream = await startNginxUpstream(TOKEN)
   return proxy(pki, upstream.port, await sockets.ask('start', pki))
 }, pids)

@@ -62,13 +62,18 @@ async function untilListening(port: number): Promise<void> {
   throw new Error('nginx does not listen')
 }
 
-/** Starts the upstream: 1 KiB at every path, a large file for downloads, and a reader of uploads. */
-export const startNginxUpstream = (): Promise<Nginx> =>
+/** Returns the place where nginx answers with a constant token. */
+const placeOfToken = (token: string) =>
+  `location = /oauth/token { default_type application/json; return 200 '{"access_token":"${token}"}'; }`
+
+/** Starts the upstream: 1 KiB at every path, a large file for downloads, a reader of uploads, and the token for proxies without one. */
+export const startNginxUpstream = (token: string): Promise<Nginx> =>
   startNginx((port, folder) => {
     writeFileSync(join(folder, 'large'), '')
     truncateSync(join(folder, 'large'), transferSize)
     return `server { listen 127.0.0.1:${port}; default_type text/plain;
       location / { return 200 ${text}; }
+      ${placeOfToken(token)}
       location = /up/large { alias ${folder}/large; sendfile on; }
       # Reads the whole body, then asks without it.
       location = /up/sink { client_max_body_size 0; client_body_buffer_size ${transferSize}; proxy_pass_request_body off;
@@ -95,7 +100,7 @@ export const startNginxProxy = (
         ssl_certificate server.pem; ssl_certificate_key key.pem; ssl_client_certificate ca.pem; ssl_verify_client on;
         client_max_body_size 0; proxy_request_buffering off; proxy_http_version 1.1;
         proxy_set_header Connection $connection_upgrade; proxy_set_header Upgrade $http_upgrade;
-        location = /oauth/token { default_type application/json; return 200 '{"access_token":"${token}"}'; }
+        ${placeOfToken(token)}
         location /up/ { proxy_pass http://up; }
         location /sockets/ { proxy_pass http://127.0.0.1:${sockets}; proxy_read_timeout 1h; } }`
   })

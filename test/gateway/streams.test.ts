@@ -318,3 +318,33 @@ t.test('a response before the end of the request is passed on, and the connectio
   })
   t.match(early, { answers: [{ status: 413, text: 'no' }] })
 })
+
+t.test('every octet of a response arrives, over both protocols and with either framing', async t => {
+  const every = Buffer.from(Array.from({ length: 256 }, (_, octet) => octet))
+  const bodies: Record<string, Buffer> = {
+    '/small': every,
+    '/limit': Buffer.alloc(8192, every),
+    '/larger': Buffer.alloc(8193, every),
+    '/large': Buffer.alloc(1_000_003, every),
+  }
+  const upstream = await startUpstream(t, ({ url = '' }, response) => {
+    const [, path = '', isChunked] = /^(\/\w+)(\?chunked)?$/.exec(url) ?? []
+    const body = bodies[path] as Buffer
+    if (isChunked) response.write(body)
+    else response.setHeader('content-length', body.length)
+    response.end(isChunked ? '' : body)
+  })
+  const server = await startGateway(t, [{ ...open, upstream: upstream.address }])
+  const client = clientOf(server, t)
+  const { ca, alice } = server.pki
+  const session = connectHttp2(server.origin, { ca: ca.certificate, cert: alice.certificate, key: alice.key })
+  t.teardown(() => session.destroy())
+  for (const [path, body] of Object.entries(bodies))
+    for (const query of ['', '?chunked']) {
+      const sent = httpsRequest({ ...client, path: path + query }).end()
+      const [response] = await once(sent, 'response')
+      t.ok(Buffer.concat(await response.toArray()).equals(body), `${path}${query} over HTTP/1.1`)
+      const stream = session.request({ ':path': path + query })
+      t.ok(Buffer.concat(await stream.toArray()).equals(body), `${path}${query} over HTTP/2`)
+    }
+})

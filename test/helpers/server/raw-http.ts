@@ -31,13 +31,16 @@ export function exchange(
     const timer = setTimeout(() => finish(new Error(`still open after ${limit} ms: ${received.slice(-300)}`)), limit)
     const onData = (chunk: Buffer) => {
       received += chunk.toString('latin1')
-      unread = readAnswers(unread + chunk.toString('latin1'), answers, hasBodies)
-      if (until !== 'closed' && answers.length >= until) finish()
+      unread += chunk.toString('latin1')
+      if (until === 'closed') return // parsed once: with each chunk, it would take minutes for a large response
+      unread = readAnswers(unread, answers, hasBodies)
+      if (answers.length >= until) finish()
     }
     const onClose = () => finish()
     const finish = (error?: Error) => {
       clearTimeout(timer)
       socket.off('data', onData).off('close', onClose)
+      readAnswers(unread, answers, hasBodies)
       if (error) reject(error)
       else resolve({ answers, received, closed: socket.destroyed })
     }
