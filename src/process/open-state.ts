@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Events } from '../audit/open.ts'
 import type { Registrations } from '../core/client.ts'
 import { OAuthError } from '../core/errors.ts'
+import type { Steps } from '../core/steps.ts'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
@@ -28,7 +29,7 @@ import { type OptionalFiles, readOptionalFiles } from './wire.ts'
 export interface Sources {
   readonly settings: Settings
   /** Called at the start and with each reload. */
-  readonly loadClients: () => Registrations
+  readonly loadClients: () => Steps<Registrations>
   /** Default: those of the file of the settings. */
   readonly keys?: readonly TokenJwk[] | undefined
   /** Default: the one that the settings name. Closed with the server, and when the start fails. */

@@ -2,8 +2,9 @@
 // completely or not at all, by a signal, a command, or because its file has changed. The log explains a failure, and the old content
 // stays in use.
 import { requireCertificateProxies, requireNoClient, requireSocketEntry } from '../core/certificate-proxy.ts'
-import { parseRegistrations, type Registrations } from '../core/client.ts'
+import { parseRegistrationsInSteps, type Registrations } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
+import { oneStep, type Steps } from '../core/steps.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
 import { requireKeys } from '../server/clients/token-format.ts'
@@ -28,7 +29,7 @@ export interface ReloadParts extends ServerOptions {
   /** Default: the listener stays as it is. */
   readonly loadMaterial?: (() => TlsMaterial) | undefined
   /** Default: the clients stay as they are. */
-  readonly loadClients?: (() => Registrations) | undefined
+  readonly loadClients?: (() => Steps<Registrations>) | undefined
   /** Called with what is in use, when all files are loaded and before tokens of changed clients are revoked. Never rejects. */
   readonly onLoaded?: ((loaded: Loaded, only: readonly string[] | undefined) => Promise<void>) | undefined
   /** Whether tokens of changed clients are revoked. Default true. */
@@ -67,9 +68,10 @@ export function createReload(parts: ReloadParts): Reload {
   const problems = new Map<string, string>()
   let loaded: Loaded = { ...nothing }
 
-  const work = new Map<string, () => void>()
+  const work = new Map<string, () => Steps<void>>()
+  const add = (files: string, load: () => void) => void work.set(files, () => oneStep(load))
   if (loadMaterial !== undefined)
-    work.set(fileNames.tls, () => {
+    add(fileNames.tls, () => {
       const material = loadMaterial()
       const proxies = requireCertificateProxies(material.clientCertFrom)
       requireSocketEntry(proxies, settings.proxySocket)
@@ -80,19 +82,20 @@ export function createReload(parts: ReloadParts): Reload {
       if (revoked + retired > 0) log.info(describeRetired({ revoked, retired }))
     })
   if (loadClients !== undefined)
-    work.set(fileNames.clients, () => {
-      const registrations = parseRegistrations(loadClients(), settings.audience)
+    work.set(fileNames.clients, function* () {
+      const registrations = yield* parseRegistrationsInSteps(yield* loadClients(), settings.audience)
+      yield
       requireNoClient(tls.inUse().proxies, registrations.clients.values())
+      yield
       if (parts.keysChecked !== true) requireKeys(findNew(registrations.list), parts.keys, now())
-      for (const id of clients.replaceFile(registrations)) changed.add(id)
+      for (const id of yield* clients.replaceInSteps(registrations)) changed.add(id)
       loaded.registrations = registrations
     })
   if (trustedIssuersFile !== undefined)
-    work.set(fileNames.issuers, () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
-  if (leakKeys?.reload !== undefined) work.set(fileNames.leakKeys, leakKeys.reload)
-  if (webhooksFile !== undefined) work.set(fileNames.webhooks, () => notifier?.replace(readWebhooksFile(webhooksFile)))
-  if (gatewayFile !== undefined)
-    work.set(fileNames.gateway, () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
+    add(fileNames.issuers, () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+  if (leakKeys?.reload !== undefined) add(fileNames.leakKeys, leakKeys.reload)
+  if (webhooksFile !== undefined) add(fileNames.webhooks, () => notifier?.replace(readWebhooksFile(webhooksFile)))
+  if (gatewayFile !== undefined) add(fileNames.gateway, () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
 
   /**
    * Returns the registrations whose format needs a key and did not before. That a key was removed must not prevent that another client
@@ -103,9 +106,9 @@ export function createReload(parts: ReloadParts): Reload {
     return list.filter(entry => !issued.has((entry as { readonly client_id: string }).client_id))
   }
 
-  function load(files: string, isWatched: boolean): Reloaded {
+  async function load(files: string, isWatched: boolean): Promise<Reloaded> {
     try {
-      watched.load(files, work.get(files) as () => void)
+      await watched.loadInSteps(files, (work.get(files) as () => Steps<void>)())
       problems.delete(files)
       log.info(`${files} were loaded again`)
       return { files }
@@ -129,14 +132,23 @@ export function createReload(parts: ReloadParts): Reload {
       }
   }
 
-  return async only => {
+  async function reload(only: readonly string[] | undefined): Promise<readonly Reloaded[]> {
     loaded = { ...nothing }
     const names = [...work.keys()].filter(files => only?.includes(files) !== false)
-    const reloaded = names.map(files => load(files, only !== undefined))
+    const reloaded: Reloaded[] = []
+    for (const files of names) reloaded.push(await load(files, only !== undefined))
     await parts.onLoaded?.(loaded, only)
     loaded = nothing
     if (parts.revokeChanged !== false) await revokeChanged()
     return reloaded
+  }
+
+  /** One after the other: a later one must not be overtaken by an earlier one, which has read older files. */
+  let last: Promise<unknown> = Promise.resolve()
+  return only => {
+    const next = last.then(() => reload(only))
+    last = next.catch(() => {})
+    return next
   }
 }
 

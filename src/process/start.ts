@@ -3,6 +3,7 @@
 import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { requireNoClient } from '../core/certificate-proxy.ts'
+import { atOnce } from '../core/steps.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
 import type { OpsOptions } from '../ops/parts.ts'
 import { ClientRegistry } from '../server/clients/registry.ts'
@@ -55,7 +56,10 @@ export function openIssuer(options: Sources & { readonly tls: MutualTls }): Prom
     const { settings, events, log, tls, loadClients } = options
     const openState = beginState(options, onClose)
     const watched = watchFiles()
-    const clients = new ClientRegistry(watched.load(fileNames.clients, loadClients), settings.audience)
+    const clients = new ClientRegistry(
+      watched.load(fileNames.clients, () => atOnce(loadClients())),
+      settings.audience,
+    )
     requireNoClient(tls.inUse().proxies, clients.known)
     const opened = await openState(watched)
     const { audit, keys, store, files } = opened
@@ -108,7 +112,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const openState = beginState(options, onClose)
   const watched = watchFiles()
   const material = watched.load(fileNames.tls, loadMaterial)
-  const registrations = watched.load(fileNames.clients, loadClients)
+  const registrations = watched.load(fileNames.clients, () => atOnce(loadClients()))
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const opened = await openState(watched)
   const warningDays = warningDaysOf(settings)

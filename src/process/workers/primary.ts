@@ -6,6 +6,7 @@ import { readLastOf } from '../../audit/last-line.ts'
 import { hashLine } from '../../audit/recorder.ts'
 import { listOf } from '../../core/client.ts'
 import { logError } from '../../core/guard.ts'
+import { atOnce } from '../../core/steps.ts'
 import type { TokenJwk } from '../../keys/token-keys.ts'
 import type { LiveConnections } from '../../ops/live-connections.ts'
 import type { Metrics } from '../../ops/metrics/metrics.ts'
@@ -47,7 +48,7 @@ async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Sta
   const openState = beginState(options, onClose)
   const watched = watchFiles()
   const material = watched.load(fileNames.tls, loadMaterial)
-  const registrations = watched.load(fileNames.clients, loadClients)
+  const registrations = watched.load(fileNames.clients, () => atOnce(loadClients()))
   let content: Content = { material, registrations: listOf(registrations) }
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
   const opened = await openState(watched)
