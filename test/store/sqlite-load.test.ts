@@ -1,4 +1,4 @@
-// A large SQLite file, which a thread loads: it is locked and checked as one that the process loads itself. RE04, RE07.
+// A large SQLite file, which a thread loads: it is locked and checked as one that the process loads itself.
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -131,7 +131,7 @@ t.test('closes the file when the start fails meanwhile', async t => {
   await t.rejects(store.revoke({ kind: 'token', value: 'a', notBefore: 0, expires }), unavailable)
 })
 
-t.test('rejects a damaged file, and closes it (RE04)', async t => {
+t.test('rejects a damaged file, and closes it', async t => {
   const path = await make(t, 3000)
   const content = readFileSync(path)
   content[content.lastIndexOf('value-1234') + 7] = 0x39
@@ -144,7 +144,7 @@ t.test('rejects a damaged file, and closes it (RE04)', async t => {
   await (await openLoaded(path, again)).close()
 })
 
-t.test('finds each flipped octet that PRAGMA integrity_check finds (RE04)', async t => {
+t.test('finds each flipped octet that PRAGMA integrity_check finds', async t => {
   const path = await make(t, 1500)
   const content = readFileSync(path)
   const copy = `${path}.flipped`
