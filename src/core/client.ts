@@ -7,6 +7,7 @@ import { type TokenBinding, tokenBindings } from './confirmation.ts'
 import { isHttpsUrl } from './https-url.ts'
 import { agreesWith, parseKeyCertificate } from './key-certificate.ts'
 import type { Rotation } from './refresh-token.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { parseSubjectRule, type SubjectRule, subjectRules } from './subject-rule.ts'
 
 /** client_secret_basic requires a secret in addition to a certificate as for tls_client_auth. */
@@ -75,9 +76,17 @@ export type Registrations = readonly object[] | ParsedRegistrations
 
 /** Parses what is not parsed already. `audience`: that of this server. @throws TypeError naming every problem. */
 export function parseRegistrations(registrations: Registrations, audience?: string): ParsedRegistrations {
+  return atOnce(parseRegistrationsInSteps(registrations, audience))
+}
+
+/** `parseRegistrations` in steps. */
+export function* parseRegistrationsInSteps(
+  registrations: Registrations,
+  audience?: string,
+): Steps<ParsedRegistrations> {
   if ('list' in registrations) return registrations
   const problems: string[] = []
-  const clients = parseClients(registrations, problems, audience)
+  const clients = yield* parseClientsInSteps(registrations, problems, audience)
   if (problems.length > 0) throw new TypeError(problems.join('\n'))
   return { list: registrations, clients }
 }
@@ -92,6 +101,14 @@ export function listOf(registrations: Registrations): readonly object[] {
  * no registration may spell in another way.
  */
 export function parseClients(list: unknown, problems: string[], audience?: string): Clients {
+  return atOnce(parseClientsInSteps(list, problems, audience))
+}
+
+/** Registrations of one step. */
+const portion = 128
+
+/** `parseClients` in steps. */
+export function* parseClientsInSteps(list: unknown, problems: string[], audience?: string): Steps<Clients> {
   const clients = new Map<string, Client>()
   /** The first client with each identifying mark. */
   const owners = new Map<string, string>()
@@ -100,11 +117,12 @@ export function parseClients(list: unknown, problems: string[], audience?: strin
     problems.push('the list of clients must be a JSON array')
     return clients
   }
-  list.forEach((registration: unknown, index) => {
+  for (const [index, registration] of list.entries()) {
+    if (index % portion === portion - 1) yield
     const client = parseClient(registration, sentence =>
       problems.push(`client ${nameOf(registration, index)}: ${sentence}`),
     )
-    if (client === undefined) return
+    if (client === undefined) continue
     if (clients.has(client.id)) problems.push(`client ${client.id}: registered twice`)
     const marks = marksOf(client)
     const rival = marks.map(mark => owners.get(mark)).find(owner => owner !== undefined && owner !== client.id)
@@ -114,7 +132,7 @@ export function parseClients(list: unknown, problems: string[], audience?: strin
     if (spelling !== undefined) problems.push(`client ${client.id}: ${spelling}`)
     addTarget(client, targets)
     clients.set(client.id, client)
-  })
+  }
   return clients
 }
 
@@ -179,10 +197,10 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     client_id: id,
     token_endpoint_auth_method: method,
     scope = '',
-    grant_types: grants = ['client_credentials'],
+    grant_types: grants = usualGrants,
     tls_client_certificate_bound_access_tokens: certificateBound = true,
     tls_session_bound_access_tokens: proofOnly = false,
-    token_bindings: bindings = proofOnly === true ? ['proof'] : ['connection'],
+    token_bindings: bindings = proofOnly === true ? ['proof'] : usualBindings,
     access_token_format: format = 'jwt',
     refresh_token_rotation: rotation = 'rotate',
     // A self-signed certificate is registered itself: with another one, the registration changes.
@@ -222,8 +240,8 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     id: id as string,
     method: method as Client['method'],
     ...identity,
-    scope: new Set(parseScope(scope as string)),
-    grantTypes: new Set(grants as GrantType[]),
+    scope: parseScopeSet(scope as string),
+    grantTypes: grants === usualGrants ? usualGrantSet : new Set(grants as GrantType[]),
     bindings: bindings as [TokenBinding],
     format: format as Client['format'],
     rotation: rotation as Rotation,
@@ -231,6 +249,19 @@ export function parseClient(registration: unknown, problem: (sentence: string) =
     theftResponse: theftResponse as TheftResponse,
     resource: resource as string | undefined,
   })
+}
+
+// Shared by all clients that have them: those of 10⁵ clients take a tenth of the time and memory of their registrations.
+const usualGrants: readonly GrantType[] = ['client_credentials']
+const usualGrantSet: ReadonlySet<GrantType> = new Set(usualGrants)
+const usualBindings: readonly TokenBinding[] = Object.freeze(['connection'])
+
+let lastScope: { readonly text: string; readonly values: ReadonlySet<string> } = { text: '', values: new Set() }
+
+/** Returns the same set as for the registration before, if the scope is the same. */
+function parseScopeSet(text: string): ReadonlySet<string> {
+  if (text !== lastScope.text) lastScope = { text, values: new Set(parseScope(text)) }
+  return lastScope.values
 }
 
 function describeSecrets(method: unknown): string {

@@ -1,6 +1,7 @@
 // Revocations in memory: their kinds, how long they are stored, and which tokens they revoke. `Revocations` is queried for every
 // request, so a query needs only a few lookups. store.ts persists revocations.
 import { clockTolerance, maximumLifetime } from './access-token.ts'
+import { type PackedColumns, PackedRevocations } from './packed-revocations.ts'
 
 /** The kinds: one token, all tokens of a grant, of a client, of a certificate, or all tokens. */
 export const revocationKinds = ['token', 'grant', 'client', 'certificate', 'all'] as const
@@ -72,6 +73,13 @@ export class Revocations {
   }
   /** By the minute in which they expire, so that a removal does not scan the others. */
   readonly #due = new Map<number, Numbered[]>()
+  /** Those of tokens and grants that were added at once. */
+  #packed: PackedRevocations | undefined
+
+  /** Adds many revocations at once, of which those of tokens and grants apply. Replaces those of an earlier call. */
+  addPacked(columns: PackedColumns): void {
+    this.#packed = new PackedRevocations(columns)
+  }
 
   /** Adds a revocation with its sequence number in the store. Two revocations with the same value are merged with the later times. */
   add(revocation: Revocation, sequence = 0): void {
@@ -98,7 +106,10 @@ export class Revocations {
   /** Returns the revocation that revokes a token; undefined if it is not revoked. */
   find({ jti, grant, client_id, iat, issued_after: after, cnf }: Revocable): Revocation | undefined {
     const { token, grant: grants, client, certificate, all } = this.#entries
-    const single = token.get(jti) ?? (grant === undefined ? undefined : grants.get(grant))
+    const single =
+      token.get(jti) ??
+      (grant === undefined ? undefined : grants.get(grant)) ??
+      (this.#packed && findPacked(this.#packed, jti, grant))
     if (single !== undefined) return single
     const ofClient = client.get(client_id)
     if (isOlder(iat, after, ofClient)) return ofClient
@@ -126,6 +137,8 @@ export class Revocations {
 
   /** Removes expired revocations. `now` is in seconds since 1970. */
   removeExpired(now: number): void {
+    this.#packed?.removeExpired(now)
+    if (this.#packed?.size === 0) this.#packed = undefined
     for (const [minute, due] of this.#due) {
       if ((minute + 1) * 60 > now) continue
       this.#due.delete(minute)
@@ -135,9 +148,9 @@ export class Revocations {
     }
   }
 
-  /** The number of revocations. */
+  /** The number of revocations. One that was packed and is added again counts twice. */
   get size(): number {
-    return revocationKinds.reduce((sum, kind) => sum + this.#entries[kind].size, 0)
+    return revocationKinds.reduce((sum, kind) => sum + this.#entries[kind].size, this.#packed?.size ?? 0)
   }
 }
 
@@ -146,4 +159,12 @@ function isOlder(issuedAt: number, issuedAfter: unknown, mark: Numbered | undefi
   if (mark === undefined || issuedAt >= mark.notBefore) return false
   const isLater = typeof issuedAfter === 'number' && issuedAfter >= mark.sequence
   return !(isLater && issuedAt + reach >= mark.notBefore)
+}
+
+function findPacked(packed: PackedRevocations, jti: string, grant: string | undefined): Revocation | undefined {
+  const ofToken = packed.find('token', jti)
+  if (ofToken !== -1) return { kind: 'token', value: jti, notBefore: 0, expires: packed.expiryOf(ofToken) }
+  const ofGrant = grant === undefined ? -1 : packed.find('grant', grant)
+  if (ofGrant === -1) return undefined
+  return { kind: 'grant', value: grant as string, notBefore: 0, expires: packed.expiryOf(ofGrant) }
 }

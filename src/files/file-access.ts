@@ -118,7 +118,7 @@ function readAll(file: number, path: string, most: number): Buffer {
     for (;;) {
       const part = Buffer.allocUnsafe(Math.min(Math.max(fstatSync(file).size - length, 0), most - length) + 4096)
       const read = readSync(file, part)
-      if (read === 0) return Buffer.concat(parts, length)
+      if (read === 0) return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, length)
       parts.push(part.subarray(0, read))
       length += read
       if (length > most) throw new FileProblem(path, { found: `this file is larger than ${most} octets` })

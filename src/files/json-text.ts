@@ -1,7 +1,9 @@
 // Parses JSON files (RFC 8259). In contrast to JSON.parse, it rejects duplicate members, and reports the line and column of an
 // error. Errors never quote the text, because some of these files are secret.
 
+import { isUtf8 } from 'node:buffer'
 import { maximumDepth } from '../core/json-depth.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-problem.ts'
 
 /**
@@ -9,12 +11,20 @@ import { FileProblem, type Finding, findUtf16, quoteForShell } from './file-prob
  * @throws FileProblem, which never quotes the content.
  */
 export function parseJsonText(content: Buffer, file: string, wanted: 'array' | 'object'): unknown {
+  return atOnce(parseJsonInSteps(content, file, wanted))
+}
+
+/** `parseJsonText` in steps; `JSON.parse` itself is one step. */
+export function* parseJsonInSteps(content: Buffer, file: string, wanted: 'array' | 'object'): Steps<unknown> {
   const utf16 = findUtf16(content, file)
   if (utf16 !== undefined) throw new FileProblem(file, utf16)
   const text = decode(content, file)
-  const finding = findJsonProblem(text)
+  yield
+  const finding = yield* findProblemInSteps(text)
   if (finding !== undefined) throw new FileProblem(file, finding)
+  yield
   const value: unknown = JSON.parse(text)
+  yield
   const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
   if (type === wanted) return value
   throw new FileProblem(file, { found: `the outermost value is ${nameOf(type)}, ${nameOf(wanted)} is needed` })
@@ -22,21 +32,30 @@ export function parseJsonText(content: Buffer, file: string, wanted: 'array' | '
 
 /** Decodes UTF-8. Skips a leading byte-order mark, as RFC 8259 §8.1 allows. */
 function decode(content: Buffer, file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(content)
-  } catch {
+  if (!isUtf8(content)) {
     const remedy = `if it is Latin-1, convert it: iconv -f ISO-8859-1 -t UTF-8 ${quoteForShell(file)} > NEW.json`
     throw new FileProblem(file, { found: 'this is not UTF-8 text, UTF-8 is needed', remedy })
   }
+  const text = content.toString()
+  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 /** Finds the first error in a JSON text, in linear time. The text may be nested `maximumDepth` levels deep. */
 export function findJsonProblem(text: string): Finding | undefined {
+  return atOnce(findProblemInSteps(text))
+}
+
+/** Tokens of one step. */
+const portion = 4096
+
+function* findProblemInSteps(text: string): Steps<Finding | undefined> {
+  let tokens = 0
   const open: { readonly isObject: boolean; readonly start: number; readonly names: Set<string> | undefined }[] = []
   let next: 'value' | 'value or end' | 'name' | 'name or end' | 'colon' | 'comma or end' | 'nothing' = 'value'
   let comma: number | undefined
   const fail = (at: number, found: string, remedy?: string) => ({ position: positionOf(text, at), found, remedy })
   for (let token = parseToken(text, 0); ; token = parseToken(text, token.end)) {
+    if (++tokens % portion === 0) yield
     const { kind, start } = token
     const around = open.at(-1)
     if (kind === 'other') return fail(start, ...describeOther(text, start))

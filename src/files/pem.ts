@@ -86,7 +86,7 @@ export function parsePrivateKey(content: Buffer | string, file: string, options:
 /** Renders a revocation list as PEM, with lines of 64 characters. For certificates, `X509Certificate#toString` does. */
 export function renderRevocationList(der: Buffer): string {
   const text = Buffer.from(der.toString('base64'), 'latin1')
-  const lines = Buffer.alloc(text.length + Math.ceil(text.length / 64), '\n')
+  const lines = Buffer.alloc(text.length + Math.ceil(text.length / 64), 0x0a) // a number: a string is written one by one
   for (let from = 0, to = 0; from < text.length; from += 64, to += 65) text.copy(lines, to, from, from + 64)
   return `-----BEGIN X509 CRL-----\n${lines.toString('latin1')}-----END X509 CRL-----\n`
 }
@@ -252,13 +252,13 @@ function lineOf({ line }: { readonly line: number }): string {
  * line. Each index must not be before the previous one.
  */
 function createLineCounter(text: string): (index: number) => { readonly line: number; readonly start: number } {
-  let [at, line, start] = [0, 1, 0]
+  const lineEnd = /\r\n|[\r\n]/g
+  let [line, start, next] = [1, 0, lineEnd.exec(text) === null ? Number.POSITIVE_INFINITY : lineEnd.lastIndex]
   return index => {
-    for (; at < index; at++) {
-      const code = text.charCodeAt(at)
-      if (code !== 0x0a && (code !== 0x0d || text.charCodeAt(at + 1) === 0x0a)) continue
+    while (next <= index) {
       line++
-      start = at + 1
+      start = next
+      next = lineEnd.exec(text) === null ? Number.POSITIVE_INFINITY : lineEnd.lastIndex
     }
     return { line, start }
   }

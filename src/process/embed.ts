@@ -14,6 +14,7 @@ import {
   type Rules,
 } from '../core/check-options.ts'
 import { parseClients, type Registrations } from '../core/client.ts'
+import type { Steps } from '../core/steps.ts'
 import { parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
 import { embedServer, type RequireOwnToken } from '../server/server.ts'
 import { checkSettings, type Settings, SettingsError, type SettingsInput } from '../settings/settings.ts'
@@ -21,7 +22,7 @@ import type { Store } from '../store/store.ts'
 import type { MutualTls } from '../tls/listener-options.ts'
 import { materialRules, optionalMaterialRules, parseMaterial, type TlsMaterial } from '../tls/options.ts'
 import { openSink } from './event-sink.ts'
-import { readClientsFile, readTlsFiles } from './files.ts'
+import { readClientsInSteps, readTlsFiles } from './files.ts'
 import { createLog } from './log.ts'
 import { keysFileOf } from './open-state.ts'
 import { enforceProductionMode } from './production.ts'
@@ -319,9 +320,9 @@ function load<T extends object>(given: T | (() => T)): T {
   return typeof given === 'function' ? given() : given
 }
 
-function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => Registrations {
-  return () => {
-    if (clients === undefined) return readClientsFile(clientsFile ?? '', audience)
+function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => Steps<Registrations> {
+  return function* () {
+    if (clients === undefined) return yield* readClientsInSteps(clientsFile ?? '', audience)
     const list: unknown = load(clients)
     // Not something that looks like registrations that are parsed already.
     if (!Array.isArray(list)) throw new TypeError('clients must be an array of registrations')

@@ -5,12 +5,13 @@ import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { parseCertificateProxies } from '../core/certificate-proxy.ts'
-import { type ParsedRegistrations, parseClients } from '../core/client.ts'
+import { type ParsedRegistrations, parseClientsInSteps } from '../core/client.ts'
 import { parseReporterKeys } from '../core/leak-signature.ts'
+import { atOnce, type Steps } from '../core/steps.ts'
 import { parseTrustedIssuers } from '../core/trusted-issuer.ts'
 import { readRegularFile } from '../files/file-access.ts'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
-import { parseJsonText } from '../files/json-text.ts'
+import { parseJsonInSteps, parseJsonText } from '../files/json-text.ts'
 import { checkServerCertificate } from '../files/own-certificate.ts'
 import { type CertificateBlocks, renderRevocationList } from '../files/pem.ts'
 import {
@@ -124,10 +125,18 @@ export function readProxiesFile(path: string): readonly object[] {
 
 /** Loads and validates the client registrations. `audience`: that of this server. @throws Error with every problem of the list. */
 export function readClientsFile(path: string, audience?: string): ParsedRegistrations {
-  return loadList(path, (list, problems) => {
-    const clients = parseClients(list, problems, audience)
-    return { list: list as readonly object[], clients }
-  })
+  return atOnce(readClientsInSteps(path, audience))
+}
+
+/** `readClientsFile` in steps. */
+export function* readClientsInSteps(path: string, audience?: string): Steps<ParsedRegistrations> {
+  const problems: string[] = []
+  const content = readRegularFile(path, { most: mostJsonOctets })
+  yield
+  const list = yield* parseJsonInSteps(content, path, 'array')
+  const clients = yield* parseClientsInSteps(list, problems, audience)
+  requireNone(problems, path)
+  return { list: list as readonly object[], clients }
 }
 
 /**
@@ -194,8 +203,13 @@ function readUpstreamFiles({ caFile, certFile, keyFile }: Route, list: string): 
 function loadList<T>(path: string, parse: (list: unknown, problems: string[]) => T, options: JsonOptions = {}): T {
   const problems: string[] = []
   const value = parse(readJsonFile(path, 'array', options), problems)
-  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
+  requireNone(problems, path)
   return value
+}
+
+/** @throws Error with every problem of the list, one per line. */
+function requireNone(problems: readonly string[], path: string): void {
+  if (problems.length > 0) throw new Error(`${path}:\n${problems.map(problem => `  - ${problem}`).join('\n')}`)
 }
 
 /** Returns the result of `read`, or adds its error to the problems. */

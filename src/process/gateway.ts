@@ -3,6 +3,7 @@ import './check-node.js'
 import './no-debugger.js'
 import { openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
+import { oneStep, type Steps } from '../core/steps.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { createIntrospection } from '../gateway/introspection.ts'
 import type { LoadedRoute, UpstreamMaterial } from '../gateway/upstream.ts'
@@ -129,21 +130,15 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${url}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDaysOf(settings))
-  const work = new Map<string, () => void>([
-    [fileNames.tls, () => reloadTls(readTlsFiles(settings), { tls, settings, log, clock: Date.now })],
-  ])
-  if (asked !== undefined) work.set(fileNames.introspection, () => introspection?.replace(asked.loadMaterial()))
-  work.set(fileNames.gateway, () => gateway.replace(loadRoutes()))
+  const work = new Map<string, () => Steps<void>>()
+  const add = (files: string, load: () => void) => void work.set(files, () => oneStep(load))
+  add(fileNames.tls, () => reloadTls(readTlsFiles(settings), { tls, settings, log, clock: Date.now }))
+  if (asked !== undefined) add(fileNames.introspection, () => introspection?.replace(asked.loadMaterial()))
+  add(fileNames.gateway, () => gateway.replace(loadRoutes()))
   const loadAgain = createLoader(work, watched, log)
   const closers: (() => unknown)[] = []
   const followed = { settings, keysFile, keys, audit, watched }
-  const reload = followFiles(
-    followed,
-    events,
-    async only => loadAgain(only),
-    close => void closers.push(close),
-    log,
-  )
+  const reload = followFiles(followed, events, loadAgain, close => void closers.push(close), log)
   onReloadSignal(() => void reload()) // it never rejects
   const close = async (signal: string) => {
     log.info(`${signal}: answering what is under way, then closing`)

@@ -3,12 +3,13 @@ import './check-node.js'
 import './no-debugger.js'
 import { openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
+import { oneStep } from '../core/steps.ts'
 import { registerRuntimeMetrics } from '../ops/metrics/runtime.ts'
 import { describeServiceLinks } from '../settings/service-links.ts'
 import { parseSettings } from '../settings/settings.ts'
 import { demoRegistrations, describeDemo, ensureDemoPki, renewDemoPki } from './demo.ts'
 import { demoThefts } from './demo-thefts.ts'
-import { readClientsFile, readTlsFiles } from './files.ts'
+import { readClientsInSteps, readTlsFiles } from './files.ts'
 import { shutdownTimeout } from './listening.ts'
 import { createLog, describeEventFailures } from './log.ts'
 import { keysFileOf } from './open-state.ts'
@@ -41,7 +42,7 @@ export async function main(env: NodeJS.ProcessEnv, otherVariables: readonly stri
     ...{ settings, events, log, exposures },
     loadMaterial: () => readTlsFiles(settings),
     loadClients: () =>
-      clientsFile === undefined ? demoRegistrations : readClientsFile(clientsFile, settings.audience),
+      clientsFile === undefined ? oneStep(() => demoRegistrations) : readClientsInSteps(clientsFile, settings.audience),
     ...(settings.demo && { playThefts: demoThefts(settings) }),
   })
   registerRuntimeMetrics(server.metrics.registry)

@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Events } from '../audit/open.ts'
 import type { Registrations } from '../core/client.ts'
 import { OAuthError } from '../core/errors.ts'
+import type { Steps } from '../core/steps.ts'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
 import { createKeyRing, type KeyRing } from '../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../keys/token-keys.ts'
@@ -13,7 +14,8 @@ import { type Audit, createAudit } from '../server/record-events.ts'
 import { dataFile, type Settings } from '../settings/settings.ts'
 import { openPostgres } from '../store/postgres.ts'
 import { describeExposure } from '../store/postgres-exposure.ts'
-import { openSqlite } from '../store/sqlite.ts'
+import { openLoaded, openSqlite } from '../store/sqlite.ts'
+import { beginLoading, type Loading } from '../store/sqlite-loading.ts'
 import type { Store } from '../store/store.ts'
 import type { Exposure } from './exposures.ts'
 import { joinServers, type OtherServers } from './other-servers.ts'
@@ -27,7 +29,7 @@ import { type OptionalFiles, readOptionalFiles } from './wire.ts'
 export interface Sources {
   readonly settings: Settings
   /** Called at the start and with each reload. */
-  readonly loadClients: () => Registrations
+  readonly loadClients: () => Steps<Registrations>
   /** Default: those of the file of the settings. */
   readonly keys?: readonly TokenJwk[] | undefined
   /** Default: the one that the settings name. Closed with the server, and when the start fails. */
@@ -56,12 +58,47 @@ export interface OpenedState {
   readonly watched: WatchedFiles
 }
 
-/** Opens events, keys and store, and checks whether revocations were lost and other servers have the same keys. */
-export async function openState(options: Sources, watched: WatchedFiles, onClose: OnClose): Promise<OpenedState> {
+/**
+ * Begins to load a large state, while the caller loads its own files. Returns the function that opens events, keys and store, and
+ * checks whether revocations were lost and other servers have the same keys.
+ */
+export function beginState(options: Sources, onClose: OnClose): (watched: WatchedFiles) => Promise<OpenedState> {
+  const keysFile = keysFileOf(options.settings, options.keys)
+  const url = options.store === undefined ? options.settings.stateUrl : undefined
+  const record = keysFile === undefined ? undefined : readStateRecord(keysFile, url)
+  const path = url === undefined ? undefined : sqlitePathOf(url)
+  const loading = path === undefined ? undefined : beginLoadingLater(path, record?.isIntact === true, onClose)
+  return watched => openState(options, watched, onClose, { keysFile, record, loading })
+}
+
+/** Begins to load the file. The error of a file that is unusable is thrown when the result is called. */
+function beginLoadingLater(path: string, isIntact: boolean, onClose: OnClose): () => Loading | undefined {
+  try {
+    const loading = beginLoading(path, isIntact)
+    if (loading !== undefined) onClose(loading.cancel)
+    return () => loading
+  } catch (error) {
+    return () => {
+      throw error
+    }
+  }
+}
+
+interface Begun {
+  readonly keysFile: string | undefined
+  readonly record: StateRecord | undefined
+  readonly loading: (() => Loading | undefined) | undefined
+}
+
+async function openState(
+  options: Sources,
+  watched: WatchedFiles,
+  onClose: OnClose,
+  { keysFile, record, loading }: Begun,
+): Promise<OpenedState> {
   const { settings, events, log, store: given } = options
   const audit = createAudit(events.record, log)
   const files = readOptionalFiles(settings, watched)
-  const keysFile = keysFileOf(settings, options.keys)
   const keysAreNew =
     keysFile !== undefined &&
     settings.signingKeysFile === undefined &&
@@ -74,9 +111,7 @@ export async function openState(options: Sources, watched: WatchedFiles, onClose
     } catch (error) {
       log.error(`the signing keys are not recorded: ${(error as Error).message}`) // until events can be written, nothing is issued
     }
-  const record =
-    keysFile === undefined ? undefined : readStateRecord(keysFile, given === undefined ? settings.stateUrl : undefined)
-  const store = given ?? openStore(settings, record?.isIntact === true)
+  const store = given ?? (await openStore(settings, record?.isIntact === true, loading?.()))
   const exposure = given === undefined ? describeExposure(settings.stateUrl) : undefined
   if (exposure !== undefined) log.warn(exposure)
   if (record !== undefined) onClose(() => record.seal())
@@ -137,13 +172,18 @@ async function checkState(
 }
 
 /** Opens the store that the address names. @throws Error with one sentence. */
-function openStore(settings: Settings, isIntact: boolean): Store {
+function openStore(settings: Settings, isIntact: boolean, loading: Loading | undefined): Store | Promise<Store> {
   const { stateUrl: url } = settings
-  const path = /^sqlite:(.+)$/s.exec(url)?.[1]
+  const path = sqlitePathOf(url)
+  if (path !== undefined && loading !== undefined) return openLoaded(path, loading)
   if (path !== undefined && path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   return path === undefined
     ? openPostgres(url, { findPassword: storePasswordOf(settings) })
     : openSqlite(path, { isIntact })
+}
+
+function sqlitePathOf(url: string): string | undefined {
+  return /^sqlite:(.+)$/s.exec(url)?.[1]
 }
 
 /** Returns an error with one sentence that says why the store cannot be used. */

@@ -8,8 +8,9 @@ import {
   requireNoClient,
   requireSocketEntry,
 } from '../core/certificate-proxy.ts'
-import { parseRegistrations, type Registrations } from '../core/client.ts'
+import { parseRegistrationsInSteps, type Registrations } from '../core/client.ts'
 import { guarded } from '../core/guard.ts'
+import { oneStep, type Steps } from '../core/steps.ts'
 import type { Notifier } from '../notify/notifier.ts'
 import { revoke } from '../ops/revocations.ts'
 import { requireKeys } from '../server/clients/token-format.ts'
@@ -34,7 +35,7 @@ export interface ReloadParts extends ServerOptions {
   /** Default: the listener stays as it is. */
   readonly loadMaterial?: (() => TlsMaterial) | undefined
   /** Default: the clients stay as they are. */
-  readonly loadClients?: (() => Registrations) | undefined
+  readonly loadClients?: (() => Steps<Registrations>) | undefined
   /** Called with what is in use, when all files are loaded and before tokens of changed clients are revoked. Never rejects. */
   readonly onLoaded?: ((loaded: Loaded, only: readonly string[] | undefined) => Promise<void>) | undefined
   /** Whether tokens of changed clients are revoked. Default true. */
@@ -78,14 +79,14 @@ export function reloadTls(
 
 /** Returns a function that loads the files of some names, or all, and logs what it does. `work`: what loads the files of each name. */
 export function createLoader(
-  work: ReadonlyMap<string, () => void>,
+  work: ReadonlyMap<string, () => Steps<void>>,
   watched: WatchedFiles,
   log: FastifyBaseLogger,
-): (only?: readonly string[]) => Reloaded[] {
+): Reload {
   const problems = new Map<string, string>()
-  function load(files: string, isWatched: boolean): Reloaded {
+  async function load(files: string, isWatched: boolean): Promise<Reloaded> {
     try {
-      watched.load(files, work.get(files) as () => void)
+      await watched.loadInSteps(files, (work.get(files) as () => Steps<void>)())
       problems.delete(files)
       log.info(`${files} were loaded again`)
       return { files }
@@ -96,8 +97,12 @@ export function createLoader(
       return { files, problem }
     }
   }
-  return only =>
-    [...work.keys()].filter(files => only?.includes(files) !== false).map(files => load(files, only !== undefined))
+  return async only => {
+    const names = [...work.keys()].filter(files => only?.includes(files) !== false)
+    const reloaded: Reloaded[] = []
+    for (const files of names) reloaded.push(await load(files, only !== undefined))
+    return reloaded
+  }
 }
 
 /** Returns a function that reloads, and logs what it does. A failure of files that is known already is not logged again if `only` has them. */
@@ -110,27 +115,29 @@ export function createReload(parts: ReloadParts): Reload {
   const changed = new Set<string>()
   let loaded: Loaded = { ...nothing }
 
-  const work = new Map<string, () => void>()
+  const work = new Map<string, () => Steps<void>>()
+  const add = (files: string, load: () => void) => void work.set(files, () => oneStep(load))
   if (loadMaterial !== undefined)
-    work.set(fileNames.tls, () => {
+    add(fileNames.tls, () => {
       const material = loadMaterial()
       reloadTls(material, parts, proxies => requireNoClient(proxies, clients.known))
       loaded.material = material
     })
   if (loadClients !== undefined)
-    work.set(fileNames.clients, () => {
-      const registrations = parseRegistrations(loadClients(), settings.audience)
+    work.set(fileNames.clients, function* () {
+      const registrations = yield* parseRegistrationsInSteps(yield* loadClients(), settings.audience)
+      yield
       requireNoClient(tls.inUse().proxies, registrations.clients.values())
+      yield
       if (parts.keysChecked !== true) requireKeys(findNew(registrations.list), parts.keys, now())
-      for (const id of clients.replaceFile(registrations)) changed.add(id)
+      for (const id of yield* clients.replaceInSteps(registrations)) changed.add(id)
       loaded.registrations = registrations
     })
   if (trustedIssuersFile !== undefined)
-    work.set(fileNames.issuers, () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
-  if (leakKeys?.reload !== undefined) work.set(fileNames.leakKeys, leakKeys.reload)
-  if (webhooksFile !== undefined) work.set(fileNames.webhooks, () => notifier?.replace(readWebhooksFile(webhooksFile)))
-  if (gatewayFile !== undefined)
-    work.set(fileNames.gateway, () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
+    add(fileNames.issuers, () => outsideIssuers.replace(readTrustedIssuersFile(trustedIssuersFile, issuer)))
+  if (leakKeys?.reload !== undefined) add(fileNames.leakKeys, leakKeys.reload)
+  if (webhooksFile !== undefined) add(fileNames.webhooks, () => notifier?.replace(readWebhooksFile(webhooksFile)))
+  if (gatewayFile !== undefined) add(fileNames.gateway, () => gateway?.replace(readGatewayFile(gatewayFile, ofIssuer)))
 
   /**
    * Returns the registrations whose format needs a key and did not before. That a key was removed must not prevent that another client
@@ -154,13 +161,21 @@ export function createReload(parts: ReloadParts): Reload {
   }
 
   const loadAgain = createLoader(work, watched, log)
-  return async only => {
+  async function reload(only: readonly string[] | undefined): Promise<readonly Reloaded[]> {
     loaded = { ...nothing }
-    const reloaded = loadAgain(only)
+    const reloaded = await loadAgain(only)
     await parts.onLoaded?.(loaded, only)
     loaded = nothing
     if (parts.revokeChanged !== false) await revokeChanged()
     return reloaded
+  }
+
+  /** One after the other: a later one must not be overtaken by an earlier one, which has read older files. */
+  let last: Promise<unknown> = Promise.resolve()
+  return only => {
+    const next = last.then(() => reload(only))
+    last = next.catch(() => {})
+    return next
   }
 }
 

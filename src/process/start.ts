@@ -3,6 +3,7 @@
 import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { requireNoClient } from '../core/certificate-proxy.ts'
+import { atOnce } from '../core/steps.ts'
 import type { Metrics } from '../ops/metrics/metrics.ts'
 import type { OpsOptions } from '../ops/parts.ts'
 import { ClientRegistry } from '../server/clients/registry.ts'
@@ -13,7 +14,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import { ensureOpsToken } from './files.ts'
 import { followFiles } from './follow-files.ts'
 import { closeInTime, closeProbes, listenFor, listenForProxies, trackSockets } from './listening.ts'
-import { type OnClose, openState, type Sources } from './open-state.ts'
+import { beginState, type OnClose, type Sources } from './open-state.ts'
 import { reportExposures } from './production.ts'
 import { prepareSocket } from './proxy-socket.ts'
 import { createReload, describeRetired, type Reloaded } from './reload.ts'
@@ -53,10 +54,14 @@ export function startProcess(options: StartOptions): Promise<Started> {
 export function openIssuer(options: Sources & { readonly tls: MutualTls }): Promise<OpenedIssuer> {
   return openAll(options, async onClose => {
     const { settings, events, log, tls, loadClients } = options
+    const openState = beginState(options, onClose)
     const watched = watchFiles()
-    const clients = new ClientRegistry(watched.load(fileNames.clients, loadClients), settings.audience)
+    const clients = new ClientRegistry(
+      watched.load(fileNames.clients, () => atOnce(loadClients())),
+      settings.audience,
+    )
     requireNoClient(tls.inUse().proxies, clients.known)
-    const opened = await openState(options, watched, onClose)
+    const opened = await openState(watched)
     const { audit, keys, store, files } = opened
     const outsideIssuers = createOutsideIssuers(files.trustedIssuers, { onWarning: message => log.warn(message) })
     const shared = { settings, tls, clients, keys, store, leakKeys: files.leakKeys, audit, log, clock: Date.now }
@@ -104,11 +109,12 @@ export async function openAll<T extends object>(
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
   const { settings, loadMaterial, loadClients, events, log, exposures, routes, playThefts } = options
+  const openState = beginState(options, onClose)
   const watched = watchFiles()
   const material = watched.load(fileNames.tls, loadMaterial)
-  const registrations = watched.load(fileNames.clients, loadClients)
+  const registrations = watched.load(fileNames.clients, () => atOnce(loadClients()))
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
-  const opened = await openState(options, watched, onClose)
+  const opened = await openState(watched)
   const warningDays = warningDaysOf(settings)
   const { app, parts, tls, notifier, metrics, createOps, createProbes } = await wireServer({
     ...{ ...opened, material, registrations, isRecording: events.isRecording, log, clock: Date.now },

@@ -1,6 +1,7 @@
 // Notices that a loaded file has changed: a new content, a rename, or a symbolic link to another file, as Kubernetes and
 // cert-manager replace the files of a volume. It compares the state of each file, because events of the file system are lost
 // when a folder is replaced, and do not exist on every file system.
+import { inSteps, type Steps } from '../core/steps.ts'
 import { fileStateOf, observeReads } from '../files/file-access.ts'
 
 /** Milliseconds between two comparisons. A change is loaded once it has lasted for one of them. */
@@ -23,6 +24,8 @@ export const fileNames = {
 export interface WatchedFiles {
   /** Runs work that loads files, and remembers these files under a name. */
   load<T>(name: string, work: () => T): T
+  /** `load` for work in steps. Rejects as the work throws. */
+  loadInSteps<T>(name: string, steps: Steps<T>): Promise<T>
   /** Returns the names whose files differ from what was loaded and have not changed since the last call, and those to try again. */
   poll(): string[]
 }
@@ -37,17 +40,36 @@ export function watchFiles(): WatchedFiles {
   /** The calls since the files of a name could not be used. */
   const failed = new Map<string, number>()
 
+  function noteLoaded(name: string, states: States): void {
+    loaded.set(name, states)
+    failed.delete(name)
+  }
+
+  function noteFailed(name: string, states: States): void {
+    loaded.set(name, new Map([...(loaded.get(name) ?? []), ...states])) // it stopped before its last file
+    failed.set(name, 0)
+  }
+
   return {
     load(name, work) {
       const states = new Map<string, string>()
       try {
         const result = observeReads(states, work)
-        loaded.set(name, states)
-        failed.delete(name)
+        noteLoaded(name, states)
         return result
       } catch (error) {
-        loaded.set(name, new Map([...(loaded.get(name) ?? []), ...states])) // it stopped before its last file
-        failed.set(name, 0)
+        noteFailed(name, states)
+        throw error
+      }
+    },
+    async loadInSteps(name, steps) {
+      const states = new Map<string, string>()
+      try {
+        const result = await inSteps(steps, step => observeReads(states, step))
+        noteLoaded(name, states)
+        return result
+      } catch (error) {
+        noteFailed(name, states)
         throw error
       }
     },

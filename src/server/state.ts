@@ -44,7 +44,7 @@ export async function followStore(
   const revocations = new Revocations()
   const notify = guardedWithLog(log, 'unhandled error after a change of the state', onChange)
   let isFailing = false
-  const unfollow = await store.follow(change => {
+  const apply = (change: Change) => {
     try {
       if (change.kind === 'revocation') revocations.add(change.revocation, change.sequence)
       else clients.apply(change.client)
@@ -55,7 +55,8 @@ export async function followStore(
       throw error // so that the store sends it again
     }
     notify(change)
-  })
+  }
+  const unfollow = await store.follow(apply, 0, columns => revocations.addPacked(columns))
   // If the clock jumps ahead and is set back, records must not be lost in between. So time passes as on the monotonic
   // clock.
   const start = { now: now(), monotonic: performance.now() }

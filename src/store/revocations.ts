@@ -61,6 +61,23 @@ export function* readChanges(since: number, limit: number): Work<Change[]> {
   return rows.map(readOne)
 }
 
+/**
+ * Returns the changes until the number `last`, without the revocations of tokens and grants. They are found by the index of the kinds,
+ * because the others are many.
+ */
+export function* readUnpacked(last: number): Work<Change[]> {
+  const rows = yield* askForLists(
+    `SELECT sequence, kind, value, not_before, expires, NULL AS registration, NULL AS disabled, NULL AS secrets
+       FROM revocations WHERE kind IN ('client', 'certificate', 'all') AND sequence <= ?
+     UNION ALL
+     SELECT sequence, 'record', id, NULL, NULL, registration, disabled, secrets FROM clients WHERE sequence <= ?
+     ORDER BY sequence`,
+    last,
+    last,
+  )
+  return rows.map(readOne)
+}
+
 function readOne([
   sequence,
   kind,

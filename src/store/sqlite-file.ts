@@ -1,6 +1,7 @@
 // Opens the file of an embedded store for this process alone, migrates its schema, and explains in one sentence why a file
 // is unusable.
 import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from './node-sqlite.ts'
 
 /** Marks the file as one of tlsbound: "tlsb" (https://www.sqlite.org/fileformat2.html#application_id). */
@@ -76,16 +77,61 @@ export function openDatabase(path: string, isIntact = false): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     if (path !== ':memory:') ensureFile(path)
-    database = new DatabaseSync(path, { timeout: 500 })
-    // The first statement locks the file until the end. Data beside the file, such as its followers, is only valid
-    // while no other process writes to it.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
-    if (!isIntact) requireIntegrity(database)
+    database = openLocked(path)
+    if (!isIntact && versionOf(database) !== 0) {
+      requireSoundPages(database)
+      requireIntegrity(database)
+    }
     migrate(database)
     return database
   } catch (cause) {
     database?.close()
-    throw new Error(`the state file ${path} ${explainSqlite(cause)}`, { cause })
+    throw explainFile(path, explainSqlite(cause), cause)
+  }
+}
+
+/** Returns the error that names the file; `problem` completes "the state file …". */
+export function explainFile(path: string, problem: string, cause?: unknown): Error {
+  return new Error(`the state file ${path} ${problem}`, { cause })
+}
+
+/**
+ * Opens an existing database for a check elsewhere, and writes its log into the file, so that the file is complete. Undefined: it has
+ * another schema, which `openDatabase` migrates.
+ * @throws Error as `openDatabase`.
+ */
+export function openUnchecked(path: string): DatabaseSync | undefined {
+  let database: DatabaseSync | undefined
+  try {
+    ensureFile(path)
+    database = openLocked(path)
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    if (versionOf(database) === migrations.length && read(database, 'application_id') === applicationId) return database
+    database.close()
+    return undefined
+  } catch (cause) {
+    database?.close()
+    throw explainFile(path, explainSqlite(cause), cause)
+  }
+}
+
+/** The address by which another connection reads the file of a database that is locked. Nothing may write to the file meanwhile. */
+export function lockedUrl(path: string): string {
+  const url = pathToFileURL(path)
+  url.searchParams.set('immutable', '1')
+  return url.href
+}
+
+function openLocked(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 500 })
+  try {
+    // The first statement locks the file until the end. Data beside the file, such as its followers, is only valid
+    // while no other process writes to it.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    return database
+  } catch (error) {
+    database.close()
+    throw error
   }
 }
 
@@ -109,28 +155,36 @@ const largestChecked = 1_073_741_824
  */
 const checkCache = 131_072
 
-/**
- * Checks for damage: all pages of a file of moderate size, and every octet of essential data, which is in a table and in an
- * index.
- * @throws Refusal
- */
-function requireIntegrity(database: DatabaseSync): void {
-  const ask = (sql: string) => Object.values(database.prepare(sql).get() ?? {})[0]
-  if (ask('PRAGMA user_version') === 0) return
-  const size = Number(ask('PRAGMA page_count')) * Number(ask('PRAGMA page_size'))
-  const checks = ['integrity_check(revocations)', 'integrity_check(clients)']
+/** Checks all pages of a file of moderate size for damage. @throws DamagedError */
+export function requireSoundPages(database: DatabaseSync): void {
+  const size = read(database, 'page_count') * read(database, 'page_size')
+  if (size <= largestChecked) requireOk(database, 'quick_check')
+}
+
+/** Checks every octet of essential data, which is in a table and in an index, for damage. @throws DamagedError */
+export function requireIntegrity(database: DatabaseSync, tables: readonly string[] = ['revocations', 'clients']): void {
   database.exec(`PRAGMA cache_size = -${checkCache}`)
-  for (const check of size <= largestChecked ? ['quick_check', ...checks] : checks)
-    if (ask(`PRAGMA ${check}`) !== 'ok') throw new Refusal(words[11] as string)
+  for (const table of tables) requireOk(database, `integrity_check(${table})`)
   database.exec('PRAGMA cache_size = -2000; PRAGMA shrink_memory') // SQLite's default again
+}
+
+function requireOk(database: DatabaseSync, check: string): void {
+  if (Object.values(database.prepare(`PRAGMA ${check}`).get() ?? {})[0] !== 'ok') throw new DamagedError()
+}
+
+function read(database: DatabaseSync, name: string): number {
+  return Object.values(database.prepare(`PRAGMA ${name}`).get() as object)[0] as number
+}
+
+function versionOf(database: DatabaseSync): number {
+  return read(database, 'user_version')
 }
 
 function migrate(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE')
-  const read = (name: string) => Object.values(database.prepare(`PRAGMA ${name}`).get() as object)[0] as number
-  const version = read('user_version')
+  const version = versionOf(database)
   const foreign = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name <> 'notes'").get()
-  const isOwn = read('application_id') === applicationId || (version === 0 && foreign === undefined)
+  const isOwn = read(database, 'application_id') === applicationId || (version === 0 && foreign === undefined)
   if (!isOwn) throw new Refusal('is the database of another program')
   if (version > migrations.length)
     throw new Refusal(`was written by a newer version of this program (schema ${version}, here ${migrations.length})`)
@@ -140,6 +194,13 @@ function migrate(database: DatabaseSync): void {
 }
 
 class Refusal extends Error {}
+
+/** The content of the file is damaged. */
+export class DamagedError extends Refusal {
+  constructor() {
+    super(words[11])
+  }
+}
 
 /** Explains an error of SQLite or of the system about a file; completes "FILE …". */
 export function explainSqlite(error: unknown): string {

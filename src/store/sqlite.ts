@@ -4,10 +4,12 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { booleanRule, checkOptions, countRule, describeFound, pathRule, type Rules } from '../core/check-options.ts'
 import { Followers } from './followers.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { nextSequence, readChanges } from './revocations.ts'
+import { nextSequence, readChanges, readUnpacked } from './revocations.ts'
 import { buildStore } from './sql-store.ts'
 import { openBackup } from './sqlite-backup.ts'
 import { openDatabase } from './sqlite-file.ts'
+import type { LoadedRevocations } from './sqlite-load.ts'
+import type { Loading } from './sqlite-loading.ts'
 import { acknowledge } from './state.ts'
 import { type Change, ConflictError, type Store } from './store.ts'
 import { ask, type Row, unavailable, type Work } from './work.ts'
@@ -39,6 +41,22 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store {
   const { maximumPages, isIntact } = options
   const database = openDatabase(path, isIntact)
   if (maximumPages !== undefined) database.exec(`PRAGMA max_page_count = ${maximumPages}`)
+  return createStore(database, path)
+}
+
+/** Opens the store of a file that was being loaded. Rejects with one sentence when the file is damaged; it is closed then. */
+export async function openLoaded(path: string, { database, loaded, cancel }: Loading): Promise<Store> {
+  try {
+    return createStore(database, path, await loaded)
+  } catch (error) {
+    await cancel()
+    throw error
+  }
+}
+
+/** `loaded`: the revocations that were read already. */
+function createStore(database: DatabaseSync, path: string, loaded?: LoadedRevocations): Store {
+  let unread = loaded
   const perform = createPerformer(database)
   const followers = new Followers()
   let reportPosition: (position: number) => void = () => {}
@@ -93,10 +111,17 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store {
     watchPosition(listener) {
       reportPosition = listener
     },
-    follow: (listener, since = 0) =>
+    follow: (listener, since = 0, addPacked) =>
       orUnavailable(() => {
         const follower = { listener, position: since }
         const alone = new Followers([follower])
+        if (since === 0 && addPacked !== undefined && unread?.packed !== undefined) {
+          const { packed, position } = unread
+          unread = undefined // its arrays belong to the follower now
+          addPacked(packed)
+          for (const one of perform(readUnpacked(position))) listener(one)
+          follower.position = position
+        }
         for (let size = portion; size === portion; ) {
           const changes = perform(readChanges(follower.position, portion))
           alone.notify(changes)

@@ -2,6 +2,7 @@
 // unavailable rejects with OAuthError temporarily_unavailable, store_unavailable, and its cause.
 import type { FileHandle } from 'node:fs/promises'
 import type { TokenBinding } from '../core/confirmation.ts'
+import type { PackedColumns } from '../core/packed-revocations.ts'
 import type { Rotation } from '../core/refresh-token.ts'
 import type { Revocation } from '../core/revocations.ts'
 
@@ -244,9 +245,14 @@ export interface Store {
   /**
    * Calls `listener`, in order of their sequence, with all stored changes after the sequence number `since`, and then with
    * each new one, within a second on every server. Resolves once the listener has received all stored changes, with a
-   * function that stops it. The listener must not throw.
+   * function that stops it. The listener must not throw. A store may call `addPacked` first, once, with many stored revocations
+   * at once, which the listener does not receive then.
    */
-  follow(listener: (change: Change) => void, since?: number): Promise<() => void>
+  follow(
+    listener: (change: Change) => void,
+    since?: number,
+    addPacked?: (revocations: PackedColumns) => void,
+  ): Promise<() => void>
   /** Returns the milliseconds since the listeners were last known to be up to date. Infinity before the first `follow`. */
   millisecondsSinceSync(): number
 

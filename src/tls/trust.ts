@@ -107,13 +107,23 @@ export function loadTrust(authorities: readonly X509Certificate[], lists: readon
   const trust = { authorities: trusted, lists: distinct(read) }
   checkLists(trust)
   for (const [index, list] of read.entries()) checkSignature(list, trusted, index, lists.length)
+  if (lists.length > 0) recent = trust.lists.map(list => new WeakRef(list))
   return trust
 }
+
+/** The lists of the last loads. A file is parsed and checked first, and then loaded by the listener: once is enough. */
+let recent: readonly WeakRef<TrustedList>[] = []
+
+/** The fingerprint of the authority that has signed a list. */
+const signers = new WeakMap<TrustedList, string>()
 
 /** @throws TrustProblem if the authority did not sign the list. */
 function checkSignature(list: TrustedList, authorities: readonly Authority[], index: number, total: number): void {
   const authority = authorities.find(candidate => isListOf(list, candidate) && candidate.flaw === undefined)
-  if (authority === undefined || verifyListSignature(list.signature, authority.x509.publicKey) !== 'invalid') return
+  if (authority === undefined || signers.get(list) === authority.x509.fingerprint256) return
+  const verdict = verifyListSignature(list.signature, authority.x509.publicKey)
+  if (verdict === 'valid') signers.set(list, authority.x509.fingerprint256)
+  if (verdict !== 'invalid') return
   const found = `revocation list ${index + 1} of ${total} is not signed by the key of ${authority.subjectText}`
   throw new TrustProblem('lists', `${found}; OpenSSL would reject all its clients; fetch the list again`, index)
 }
@@ -243,13 +253,11 @@ const foreignSignature =
 function readList(der: Buffer, index: number, total: number): TrustedList {
   const fail = (found: string) => new TrustProblem('lists', `revocation list ${index + 1} of ${total} ${found}`, index)
   try {
+    const digest = hash('sha256', der, 'hex')
+    const same = recent.map(known => known.deref()).find(known => known?.digest === digest)
+    if (same !== undefined) return same
     const list = parseRevocationList(der)
-    return {
-      ...list,
-      issuerName: readCanonicalName(list.issuer),
-      issuerText: formatName(list.issuer),
-      digest: hash('sha256', der, 'hex'),
-    }
+    return { ...list, issuerName: readCanonicalName(list.issuer), issuerText: formatName(list.issuer), digest }
   } catch (error) {
     if (error instanceof UnusableListError) throw fail(error.message)
     throw fail('is not a revocation list in valid DER; fetch it again')

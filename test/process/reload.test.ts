@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { createKeyRing } from '../../src/keys/key-ring.ts'
 import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts'
 import { writeDemoPki } from '../../src/pki/demo.ts'
-import { readClientsFile, readTlsFiles } from '../../src/process/files.ts'
+import { readClientsInSteps, readTlsFiles } from '../../src/process/files.ts'
 import { createReload } from '../../src/process/reload.ts'
 import { ClientRegistry } from '../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../src/server/grants/trusted-issuers.ts'
@@ -186,7 +186,8 @@ t.test('rejects reports by a removed key, and ignores an invalid document', asyn
   t.match(await report(nextReporter), accepted)
 })
 
-t.test('revokes at the next reload what an unavailable store could not revoke', async t => {
+/** A reload without a server, of the files in a folder. */
+async function prepareReload(t: Test) {
   const folder = t.testdir()
   writeDemoPki(join(folder, 'certs'))
   const list = join(folder, 'clients.json')
@@ -198,13 +199,9 @@ t.test('revokes at the next reload what an unavailable store could not revoke', 
   })
   const log: string[] = []
   const events: object[] = []
-  const audit = createAudit(event => void events.push(event))
   const clients = new ClientRegistry([register('alice'), register('bob')])
   const store = openSqlite(':memory:')
-  let broken = true
-  const revoke: typeof store.revoke = revocation =>
-    broken ? Promise.reject(new Error('no answer')) : store.revoke(revocation)
-  const reload = createReload({
+  const parts = {
     settings,
     tls: mutualTls({
       ...readTlsFiles(settings),
@@ -217,14 +214,23 @@ t.test('revokes at the next reload what an unavailable store could not revoke', 
     }),
     clients,
     keys: createKeyRing([await importSigningKey(await generateTokenKey('ES256'))], 0),
-    store: { ...store, revoke },
+    store,
     outsideIssuers: createOutsideIssuers([]),
     loadMaterial: () => readTlsFiles(settings),
-    loadClients: () => readClientsFile(list),
-    audit,
+    loadClients: () => readClientsInSteps(list),
+    audit: createAudit(event => void events.push(event)),
     log: pino({}, { write: line => void log.push(line) }),
     clock: Date.now,
-  })
+  }
+  return { list, log, events, clients, store, parts }
+}
+
+t.test('revokes at the next reload what an unavailable store could not revoke', async t => {
+  const { list, log, events, clients, store, parts } = await prepareReload(t)
+  let broken = true
+  const revoke: typeof store.revoke = revocation =>
+    broken ? Promise.reject(new Error('no answer')) : store.revoke(revocation)
+  const reload = createReload({ ...parts, store: { ...store, revoke } })
   writeFileSync(list, JSON.stringify([register('alice', { scope: '' })]))
   await reload()
   t.equal(clients.get('bob'), undefined, 'effective all the same')
@@ -238,4 +244,44 @@ t.test('revokes at the next reload what an unavailable store could not revoke', 
   ])
   await reload()
   t.equal(events.length, 2, 'and then no more')
+})
+
+t.test('loads many clients in steps, and replaces all of them or none', async t => {
+  const { list, log, clients, parts } = await prepareReload(t)
+  const reload = createReload({ ...parts, revokeChanged: false })
+  const many = Array.from({ length: 20_000 }, (_, index) => register(`client-${index}`))
+  const numbers = new Set<number>()
+  let turns = 0
+  const observe = async (content: object[]) => {
+    writeFileSync(list, JSON.stringify(content))
+    turns = 0
+    let isOver = false
+    const over = reload(['clients']).finally(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      numbers.add(clients.all.length)
+      turns++
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    return await over
+  }
+  t.match(await observe(many), [{ files: 'clients', problem: undefined }])
+  t.same([...numbers].slice(0, 2), [2, 20_000].slice(0, numbers.size), 'the old ones until the end')
+  t.ok(turns > 5, `${turns} turns of the event loop`)
+  t.equal(clients.all.length, 20_000)
+  t.match(await observe([...many.slice(0, -1), register('client-19999', { scope: 5 })]), [{ problem: /scope must be/ }])
+  t.equal(clients.all.length, 20_000)
+  t.match(log.at(-1), /clients stay as they were/)
+
+  writeFileSync(list, JSON.stringify(many))
+  const first = reload(['clients'])
+  await new Promise(resolve => setImmediate(resolve))
+  writeFileSync(list, JSON.stringify([register('last')]))
+  await Promise.all([first, reload(['clients'])])
+  t.same(
+    clients.all.map(({ client }) => client.id),
+    ['last'],
+    'the reload that began last is in force',
+  )
 })

@@ -6,6 +6,7 @@ import { readLastOf } from '../../audit/last-line.ts'
 import { hashLine } from '../../audit/recorder.ts'
 import { listOf } from '../../core/client.ts'
 import { logError } from '../../core/guard.ts'
+import { atOnce } from '../../core/steps.ts'
 import type { TokenJwk } from '../../keys/token-keys.ts'
 import type { LiveConnections } from '../../ops/live-connections.ts'
 import type { Metrics } from '../../ops/metrics/metrics.ts'
@@ -17,7 +18,7 @@ import type { Settings } from '../../settings/settings.ts'
 import { ensureOpsToken } from '../files.ts'
 import { followFiles } from '../follow-files.ts'
 import { closeProbes, listenFor, shutdownTimeout } from '../listening.ts'
-import { type OnClose, openState } from '../open-state.ts'
+import { beginState, type OnClose } from '../open-state.ts'
 import { reportExposures } from '../production.ts'
 import { prepareSocket } from '../proxy-socket.ts'
 import { createReload, describeRetired } from '../reload.ts'
@@ -44,12 +45,13 @@ export function startPrimary(options: Omit<StartOptions, 'routes' | 'keys' | 'st
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {
   const { settings, loadMaterial, loadClients, events, log, exposures, playThefts } = options
+  const openState = beginState(options, onClose)
   const watched = watchFiles()
   const material = watched.load(fileNames.tls, loadMaterial)
-  const registrations = watched.load(fileNames.clients, loadClients)
+  const registrations = watched.load(fileNames.clients, () => atOnce(loadClients()))
   let content: Content = { material, registrations: listOf(registrations) }
   const opsToken = settings.opsPort === 0 ? undefined : ensureOpsToken(settings.opsTokenFile)
-  const opened = await openState(options, watched, onClose)
+  const opened = await openState(watched)
   const { audit } = opened
   let keys: readonly TokenJwk[] = readKeysFile(opened.keysFile as string)
   const shared = shareStore(opened.store, fromShared)

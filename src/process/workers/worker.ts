@@ -4,6 +4,7 @@
 import type { SecurityEvent } from '../../audit/event.ts'
 import { openEvents } from '../../audit/open.ts'
 import { logError } from '../../core/guard.ts'
+import { oneStep } from '../../core/steps.ts'
 import { createKeyRing } from '../../keys/key-ring.ts'
 import { importSigningKeys, parseTokenJwk, type TokenJwk } from '../../keys/token-keys.ts'
 import { describeConnections } from '../../ops/live-connections.ts'
@@ -72,7 +73,7 @@ export async function startWorker(config: WorkerConfig, peer: Peer, remote: Remo
   const reload = createReload({
     ...{ ...parts, log: quietly },
     loadMaterial: () => content.material,
-    loadClients: () => content.registrations,
+    loadClients: () => oneStep(() => content.registrations),
     revokeChanged: false, // by the primary, when every worker has the new registrations
   })
   const sockets = trackSockets(app)

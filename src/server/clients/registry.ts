@@ -4,11 +4,12 @@ import {
   findOtherSpelling,
   indexTargets,
   parseClient,
-  parseRegistrations,
+  parseRegistrationsInSteps,
   type Registrations,
 } from '../../core/client.ts'
 import { findRegistration } from '../../core/client-authentication.ts'
 import type { PresenterCertificate } from '../../core/presenter.ts'
+import { atOnce, type Steps } from '../../core/steps.ts'
 import type { ClientRecord, ClientSecret } from '../../store/store.ts'
 
 export interface RegisteredClient {
@@ -46,7 +47,7 @@ export class ClientRegistry {
   /** Creates the registry from the registrations of the file. `audience`: that of this server. @throws TypeError naming every problem. */
   constructor(registrations: Registrations, audience?: string) {
     this.#audience = audience
-    this.#ofFile = readFile(registrations, audience)
+    this.#ofFile = atOnce(readFile(registrations, audience))
     for (const [id, registered] of this.#ofFile) this.#put(id, registered)
   }
 
@@ -55,11 +56,20 @@ export class ClientRegistry {
    * @throws TypeError naming every problem; the registry is then unchanged.
    */
   replaceFile(registrations: Registrations): string[] {
-    const ofFile = readFile(registrations, this.#audience)
+    return atOnce(this.replaceInSteps(registrations))
+  }
+
+  /** `replaceFile` in steps, of which only the last one changes the registry. One call must end before the next one begins. */
+  *replaceInSteps(registrations: Registrations): Steps<string[]> {
+    const ofFile = yield* readFile(registrations, this.#audience)
     const different: string[] = []
-    for (const [id, known] of this.#ofFile)
+    let compared = 0
+    for (const [id, known] of this.#ofFile) {
+      if (++compared % portion === 0) yield
       if (ofFile.get(id)?.registration === known.registration) ofFile.set(id, known)
       else different.push(id)
+    }
+    yield
     for (const id of ofFile.keys()) if (!this.#ofFile.has(id)) different.push(id)
     this.#ofFile = ofFile
     const before = different.map(id => [id, this.get(id)?.registration] as const)
@@ -160,13 +170,17 @@ export class ClientRegistry {
 /** The store's record of an unknown client. */
 const nothing: Omit<ClientRecord, 'id'> = { registration: undefined, disabled: false, secrets: [] }
 
+/** Registrations of one step. */
+const portion = 1024
+
 /** Returns what a file registers. @throws TypeError naming every problem. */
-function readFile(registrations: Registrations, audience: string | undefined): Map<string, RegisteredClient> {
-  const { list, clients } = parseRegistrations(registrations, audience)
+function* readFile(registrations: Registrations, audience: string | undefined): Steps<Map<string, RegisteredClient>> {
+  const { list, clients } = yield* parseRegistrationsInSteps(registrations, audience)
   const registered = new Map<string, RegisteredClient>()
   let index = 0
   for (const [id, client] of clients) {
     const registration = JSON.stringify(list[index++])
+    if (index % portion === 0) yield
     registered.set(id, { client, disabled: false, secrets: [], registration, origin: 'file' })
   }
   return registered

@@ -1,0 +1,139 @@
+// Checks a large SQLite file for damage and reads its revocations, in a thread of their own (sqlite-thread.ts).
+import { hashRevocation, type PackedColumns, RevocationPacker } from '../core/packed-revocations.ts'
+import type { DatabaseSync } from './node-sqlite.ts'
+import { DamagedError, requireIntegrity, requireSoundPages } from './sqlite-file.ts'
+
+/** The revocations of a file, as of one position. */
+export interface LoadedRevocations {
+  /** Undefined: values that cannot be packed, so that the store reads all revocations one by one. */
+  readonly packed: PackedColumns | undefined
+  /** The position of the store then. */
+  readonly position: number
+}
+
+/** Rows of one read. */
+const portion = 5000
+
+/**
+ * Reads the revocations, and checks the file for damage unless `isIntact`. PRAGMA integrity_check would search each row in each
+ * index, which takes seconds for a million. Here each index is read in its order, and its entries are added up and compared with
+ * the rows. That also finds an entry that differs from its row, is missing, is one too many, or is in the wrong place.
+ * @throws DamagedError, or an error of SQLite
+ */
+export function loadRevocations(database: DatabaseSync, isIntact: boolean): LoadedRevocations {
+  if (!isIntact) requireSoundPages(database)
+  const ask = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0])
+  const position = ask('SELECT value FROM news_sequence')
+  const table = readTable(database, ask('SELECT count(*) FROM revocations'))
+  if (!isIntact && table !== undefined) {
+    for (const sum of [addUpValues(database), addUpTimes(database)])
+      if (sum.count !== table.count || sum.sum !== table[sum.of]) throw new DamagedError()
+    requireIntegrity(database, ['clients'])
+  } else if (!isIntact) requireIntegrity(database)
+  return { packed: table?.packed, position }
+}
+
+interface Table {
+  readonly packed: PackedColumns
+  readonly count: number
+  /** Sums of what each index has of the rows. */
+  readonly values: number
+  readonly times: number
+}
+
+/** Reads the rows. Undefined: a value cannot be packed. */
+function readTable(database: DatabaseSync, expected: number): Table | undefined {
+  const packer = new RevocationPacker(expected)
+  let [count, values, times, last] = [0, 0, 0, beforeAll]
+  const sql = 'SELECT sequence, kind, value, not_before, expires FROM revocations NOT INDEXED WHERE sequence > ?'
+  for (const rows of readPortions(database, `${sql} ORDER BY sequence`, [beforeAll], ([sequence]) => [sequence])) {
+    for (const [sequence, kind, value, notBefore, expires] of rows) {
+      if (!isText(kind) || !isText(value) || !isNumber(sequence) || !isNumber(notBefore) || !isNumber(expires))
+        throw new DamagedError()
+      if (sequence <= last) throw new DamagedError()
+      const hash = packer.add(kind, value, expires)
+      if (hash === undefined) return undefined
+      last = sequence
+      count++
+      values = (values + mix(hash, sequence)) | 0
+      times = (times + mix(mix(mix(0, expires), notBefore), sequence)) | 0
+    }
+  }
+  return { packed: packer.finish(), count, values, times }
+}
+
+interface IndexSum {
+  readonly of: 'values' | 'times'
+  readonly count: number
+  readonly sum: number
+}
+
+/** Adds up the index of the kinds and values. @throws DamagedError for a wrong order */
+function addUpValues(database: DatabaseSync): IndexSum {
+  let [count, sum, lastKind, lastValue] = [0, 0, '', '']
+  const sql =
+    'SELECT kind, value, sequence FROM revocations INDEXED BY sqlite_autoindex_revocations_1 WHERE (kind, value) > (?, ?)'
+  const next = ([kind, value]: Row): Row => [kind, value]
+  for (const rows of readPortions(database, `${sql} ORDER BY kind, value`, ['', ''], next)) {
+    for (const [kind, value, sequence] of rows) {
+      if (!isText(kind) || !isText(value) || !isNumber(sequence)) throw new DamagedError()
+      if (kind < lastKind || (kind === lastKind && value <= lastValue && count > 0)) throw new DamagedError()
+      lastKind = kind
+      lastValue = value
+      count++
+      sum = (sum + mix(hashRevocation(kind, value), sequence)) | 0
+    }
+  }
+  return { of: 'values', count, sum }
+}
+
+/** Adds up the index of the times. @throws DamagedError for a wrong order */
+function addUpTimes(database: DatabaseSync): IndexSum {
+  let [count, sum, lastExpires, lastBefore, last] = [0, 0, beforeAll, beforeAll, beforeAll]
+  const columns = 'expires, not_before, sequence'
+  const sql = `SELECT ${columns} FROM revocations INDEXED BY revocations_by_expiry WHERE (${columns}) > (?, ?, ?)`
+  const first = [beforeAll, beforeAll, beforeAll]
+  for (const rows of readPortions(database, `${sql} ORDER BY ${columns}`, first, row => row)) {
+    for (const [expires, notBefore, sequence] of rows) {
+      if (!isNumber(expires) || !isNumber(notBefore) || !isNumber(sequence)) throw new DamagedError()
+      const isLater = notBefore > lastBefore || (notBefore === lastBefore && sequence > last)
+      if (expires < lastExpires || (expires === lastExpires && !isLater)) throw new DamagedError()
+      lastExpires = expires
+      lastBefore = notBefore
+      last = sequence
+      count++
+      sum = (sum + mix(mix(mix(0, expires), notBefore), sequence)) | 0
+    }
+  }
+  return { of: 'times', count, sum }
+}
+
+/** Adds a number to a hash. A different number always gives a different hash. */
+function mix(hash: number, number: number): number {
+  return Math.imul(Math.imul(hash ^ (number | 0), 0x9e3779b1) ^ Math.floor(number / 2 ** 32), 0x85ebca6b)
+}
+
+type Row = readonly (string | number | null | undefined)[]
+
+/** Reads rows in portions; `next` returns the values with which the portion after a row begins. */
+function* readPortions(
+  database: DatabaseSync,
+  sql: string,
+  first: Row,
+  next: (row: Row) => Row,
+): Generator<readonly Row[], void> {
+  const statement = database.prepare(`${sql} LIMIT ${portion}`)
+  statement.setReturnArrays(true)
+  for (let from = first; ; ) {
+    const rows = statement.all(...(from as (string | number)[])) as unknown as readonly Row[]
+    yield rows
+    if (rows.length < portion) return
+    from = next(rows.at(-1) as Row)
+  }
+}
+
+/** Less than every number of a row. */
+const beforeAll = Number.MIN_SAFE_INTEGER
+
+const isText = (cell: Row[number]): cell is string => typeof cell === 'string'
+const isNumber = (cell: Row[number]): cell is number => typeof cell === 'number'
