@@ -80,7 +80,7 @@ export function generate(): Files {
 function buildPage(): string {
   return `# Refusals
 
-${generatedFrom('src/core/errors.ts and src/core/details.ts', 'refusals')}
+${generatedFrom('src/core/errors.ts and src/core/details/', 'refusals')}
 This page lists every reason and every detail of a refusal, with what to do about it.
 
 A refusal is answered with JSON: \`{ "error", "error_description", "reason" }\`. \`error\` is the code of the specification,
