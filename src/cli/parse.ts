@@ -47,9 +47,14 @@ function checkOption({ name, rawName, value, inlineValue }: OptionToken, known: 
   if (option.value === undefined) {
     if (value !== undefined) throw new UsageError(`${rawName} is a switch and takes no value`)
   } else if (value === undefined) throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`)
-  else if (inlineValue !== true && /^-./s.test(value) && !isFileContent(value))
+  else if (inlineValue !== true && isLikeOption(value) && !isFileContent(value))
     throw new UsageError(`${rawName} is followed by ${value}; if that is its value, write --${name}=${value}`)
   checkPath(value, option.value, rawName)
+}
+
+/** A hash in base64url begins with a hyphen in one of 64 cases, and is a value. */
+function isLikeOption(value: string): boolean {
+  return /^--.|^-.$/s.test(value)
 }
 
 /** The placeholders of arguments that are paths. */

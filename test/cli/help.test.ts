@@ -65,6 +65,12 @@ t.test('parses options, and names a wrong one with its syntax', async t => {
     },
   )
   t.same(parseArguments(['--', '--json'], call).positionals, ['--json'], 'no argument after -- is an option')
+  for (const hash of ['-vIq_1kXo0', '-_a', '-0-'])
+    t.equal(
+      parseArguments(['--output', hash], call).values.output,
+      hash,
+      'a value in base64url can begin with a hyphen',
+    )
   const wrong: readonly (readonly [string[], RegExp])[] = [
     [['--passphrase', 'x'], /^there is no option --passphrase; did you mean --key-passphrase\?$/],
     [['-q'], /^there is no option -q$/],
@@ -73,6 +79,7 @@ t.test('parses options, and names a wrong one with its syntax', async t => {
     [['--include=yes'], /^--include is a switch and takes no value$/],
     [['--output'], /^--output needs a value: --output FILE$/],
     [['-X'], /^-X needs a value: -X METHOD$/],
+    [['--output', '--include'], /^--output is followed by --include; if that is its value, write --output=--include$/],
     [['--output', '-v'], /^--output is followed by -v; if that is its value, write --output=-v$/],
     [['--__proto__', 'x'], /^there is no option --__proto__/],
   ]
