@@ -1,8 +1,9 @@
 // A large SQLite file, which a thread loads: it is locked and checked as one that the process loads itself.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { Revocations } from '../../src/core/revocations.ts'
 import { openLoaded, openSqlite } from '../../src/store/sqlite.ts'
@@ -138,6 +139,36 @@ t.test('closes the file when the start fails meanwhile', async t => {
   const store = await openLoaded(path, loading)
   await loading.cancel()
   await t.rejects(store.revoke({ kind: 'token', value: 'a', notBefore: 0, expires }), unavailable)
+})
+
+t.test('leaves the file to the process when no thread can load it', async t => {
+  const path = await make(t, 10)
+  const from = (name: string) => JSON.stringify(pathToFileURL(resolve('src/store', name)))
+  const program = `
+    import { beginLoading } from ${from('sqlite-loading.ts')}
+    import { openLoaded, openSqlite } from ${from('sqlite.ts')}
+    const [path, isIntact] = process.argv.slice(2)
+    const loading = beginLoading(path, isIntact === 'true', 0)
+    const store = loading ? await openLoaded(path, loading) : openSqlite(path)
+    let [changes, packed] = [0, 0]
+    await store.follow(() => changes++, 0, ({ ends }) => (packed = ends.length))
+    console.log(changes, packed)
+    await store.close()`
+  const file = `${path}.mjs`
+  writeFileSync(file, program)
+  const broken = "if (!(await import('node:worker_threads')).isMainThread) throw new Error('broken')"
+  const run = (options: string[], isIntact: boolean) =>
+    spawnSync(process.execPath, [...options, file, path, String(isIntact)], { encoding: 'utf8' })
+  for (const isIntact of [true, false]) {
+    t.match(run([], isIntact), { stdout: '5 10\n' }, 'control')
+    t.match(run(['--import', `data:text/javascript,${encodeURIComponent(broken)}`], isIntact), { stdout: '11 0\n' })
+    const denied = run(['--permission', '--allow-fs-read=*', '--allow-fs-write=*'], isIntact)
+    t.match(denied, { stdout: '11 0\n' }, denied.stderr)
+  }
+  const content = readFileSync(path)
+  content[content.lastIndexOf('value-1') + 6] = 0x7a
+  writeFileSync(path, content)
+  t.match(run(['--import', `data:text/javascript,${encodeURIComponent(broken)}`], false).stderr, /state\.db is damaged/)
 })
 
 t.test('rejects a damaged file, and closes it', async t => {
