@@ -320,12 +320,20 @@ function load<T extends object>(given: T | (() => T)): T {
   return typeof given === 'function' ? given() : given
 }
 
+/** Registrations that are copied in one step. */
+const portion = 1024
+
 function clientsOf(clients: IssuerOptions['clients'], { clientsFile, audience }: Settings): () => Steps<Registrations> {
   return function* () {
     if (clients === undefined) return yield* readClientsInSteps(clientsFile ?? '', audience)
     const list: unknown = load(clients)
     // Not something that looks like registrations that are parsed already.
     if (!Array.isArray(list)) throw new TypeError('clients must be an array of registrations')
-    return list
+    const copies: object[] = [] // the app can change the list and its entries between two steps
+    for (const entry of [...list]) {
+      copies.push(structuredClone(entry))
+      if (copies.length % portion === 0) yield
+    }
+    return copies
   }
 }

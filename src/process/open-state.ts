@@ -67,27 +67,25 @@ export function beginState(options: Sources, onClose: OnClose): (watched: Watche
   const url = options.store === undefined ? options.settings.stateUrl : undefined
   const record = keysFile === undefined ? undefined : readStateRecord(keysFile, url)
   const path = url === undefined ? undefined : sqlitePathOf(url)
-  const loading = path === undefined ? undefined : beginLoadingLater(path, record?.isIntact === true, onClose)
+  const loading = path === undefined ? undefined : tryLoading(path, record?.isIntact === true, onClose)
   return watched => openState(options, watched, onClose, { keysFile, record, loading })
 }
 
-/** Begins to load the file. The error of a file that is unusable is thrown when the result is called. */
-function beginLoadingLater(path: string, isIntact: boolean, onClose: OnClose): () => Loading | undefined {
+/** Begins to load the file. Undefined also for one that is unusable, or still in use: opening it later explains that. */
+function tryLoading(path: string, isIntact: boolean, onClose: OnClose): Loading | undefined {
   try {
     const loading = beginLoading(path, isIntact)
     if (loading !== undefined) onClose(loading.cancel)
-    return () => loading
-  } catch (error) {
-    return () => {
-      throw error
-    }
+    return loading
+  } catch {
+    return undefined
   }
 }
 
 interface Begun {
   readonly keysFile: string | undefined
   readonly record: StateRecord | undefined
-  readonly loading: (() => Loading | undefined) | undefined
+  readonly loading: Loading | undefined
 }
 
 async function openState(
@@ -111,7 +109,7 @@ async function openState(
     } catch (error) {
       log.error(`the signing keys are not recorded: ${(error as Error).message}`) // until events can be written, nothing is issued
     }
-  const store = given ?? (await openStore(settings, record?.isIntact === true, loading?.()))
+  const store = given ?? (await openStore(settings, record?.isIntact === true, loading))
   const exposure = given === undefined ? describeExposure(settings.stateUrl) : undefined
   if (exposure !== undefined) log.warn(exposure)
   if (record !== undefined) onClose(() => record.seal())

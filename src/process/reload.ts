@@ -166,16 +166,17 @@ export function createReload(parts: ReloadParts): Reload {
     const reloaded = await loadAgain(only)
     await parts.onLoaded?.(loaded, only)
     loaded = nothing
-    if (parts.revokeChanged !== false) await revokeChanged()
     return reloaded
   }
 
-  /** One after the other: a later one must not be overtaken by an earlier one, which has read older files. */
+  /** One after the other: a later one must not be overtaken by an earlier one, which has read older files. None waits for the store. */
   let last: Promise<unknown> = Promise.resolve()
-  return only => {
+  return async only => {
     const next = last.then(() => reload(only))
     last = next.catch(() => {})
-    return next
+    const reloaded = await next
+    if (parts.revokeChanged !== false) await revokeChanged()
+    return reloaded
   }
 }
 

@@ -24,6 +24,7 @@ export function loadRevocations(database: DatabaseSync, isIntact: boolean): Load
   if (!isIntact) requireSoundPages(database)
   const ask = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0])
   const position = ask('SELECT value FROM news_sequence')
+  if (!Number.isSafeInteger(position)) throw new DamagedError() // SQLite finds no row before or after NaN
   const table = readTable(database, ask('SELECT count(*) FROM revocations'))
   if (!isIntact && table !== undefined) {
     for (const sum of [addUpValues(database), addUpTimes(database)])
@@ -108,9 +109,15 @@ function addUpTimes(database: DatabaseSync): IndexSum {
   return { of: 'times', count, sum }
 }
 
-/** Adds a number to a hash. A different number always gives a different hash. */
+/**
+ * Adds a number to a hash, as the finalizer of MurmurHash3. Each bit changes all bits of the result: otherwise two rows in which the same
+ * bit has flipped could leave the sum as it was.
+ */
 function mix(hash: number, number: number): number {
-  return Math.imul(Math.imul(hash ^ (number | 0), 0x9e3779b1) ^ Math.floor(number / 2 ** 32), 0x85ebca6b)
+  let mixed = Math.imul(hash ^ (number | 0), 0x9e3779b1) ^ Math.floor(number / 2 ** 32)
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return mixed ^ (mixed >>> 16)
 }
 
 type Row = readonly (string | number | null | undefined)[]

@@ -9,8 +9,9 @@ import type { Answer, Task } from './sqlite-thread.ts'
 /** A file that is being loaded. Nothing may be written to the database until it is. */
 export interface Loading {
   readonly database: DatabaseSync
-  /** Rejects with one sentence when the file is damaged. */
-  readonly loaded: Promise<LoadedRevocations>
+  readonly isIntact: boolean
+  /** Undefined: the thread has failed. Rejects with one sentence when the file is damaged. */
+  readonly loaded: Promise<LoadedRevocations | undefined>
   /** Stops loading, and closes the database. */
   cancel(): Promise<void>
 }
@@ -19,8 +20,8 @@ export interface Loading {
 const smallestInThread = 16_777_216
 
 /**
- * Locks the file at `path`, and begins to load it. Undefined: it is small, does not exist, or has an earlier schema. `isIntact`: the
- * content is known to be unchanged, and is not checked.
+ * Locks the file at `path`, and begins to load it. Undefined: it is small, does not exist, or has an earlier schema, or no thread can
+ * be started. `isIntact`: the content is known to be unchanged, and is not checked.
  * @throws Error with one sentence about why the file is unusable.
  */
 export function beginLoading(path: string, isIntact: boolean, smallest = smallestInThread): Loading | undefined {
@@ -28,19 +29,24 @@ export function beginLoading(path: string, isIntact: boolean, smallest = smalles
   const database = size === undefined || size < smallest ? undefined : openUnchecked(path)
   if (database === undefined) return undefined
   const entry = new URL(`./sqlite-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
-  const thread = new Worker(entry, { workerData: { url: lockedUrl(path), isIntact } satisfies Task })
-  const loaded = new Promise<LoadedRevocations>((resolve, reject) => {
+  let thread: Worker
+  try {
+    thread = new Worker(entry, { workerData: { url: lockedUrl(path), isIntact } satisfies Task })
+  } catch {
+    database.close() // Node's permissions do not allow threads, for example
+    return undefined
+  }
+  const loaded = new Promise<LoadedRevocations | undefined>((resolve, reject) => {
     thread.once('message', (answer: Answer) => {
       if ('problem' in answer) reject(explainFile(path, answer.problem))
       else resolve(answer)
     })
-    thread.once('error', cause => reject(explainFile(path, `cannot be loaded: ${cause.message}`, cause)))
-    thread.once('exit', () => reject(explainFile(path, 'cannot be loaded: its thread has ended')))
+    thread.once('error', () => resolve(undefined))
+    thread.once('exit', () => resolve(undefined))
   })
   loaded.catch(() => {}) // opening the store awaits it
   return {
-    database,
-    loaded,
+    ...{ database, isIntact, loaded },
     async cancel() {
       await thread.terminate()
       if (database.isOpen) database.close()

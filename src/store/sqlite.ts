@@ -44,14 +44,20 @@ export function openSqlite(path: string, options: SqliteOptions = {}): Store {
   return createStore(database, path)
 }
 
-/** Opens the store of a file that was being loaded. Rejects with one sentence when the file is damaged; it is closed then. */
-export async function openLoaded(path: string, { database, loaded, cancel }: Loading): Promise<Store> {
+/**
+ * Opens the store of a file that was being loaded; this process loads it if the thread has failed. Rejects with one sentence when the file
+ * is damaged; it is closed then.
+ */
+export async function openLoaded(path: string, { database, loaded, isIntact, cancel }: Loading): Promise<Store> {
   try {
-    return createStore(database, path, await loaded)
+    const revocations = await loaded
+    if (revocations !== undefined) return createStore(database, path, revocations)
   } catch (error) {
     await cancel()
     throw error
   }
+  await cancel()
+  return openSqlite(path, { isIntact })
 }
 
 /** `loaded`: the revocations that were read already. */

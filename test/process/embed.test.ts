@@ -200,6 +200,30 @@ t.test('what clients() returns at a reload is checked as at the start', async t 
   t.equal((await bob.requestToken()).status, 401, 'control')
 })
 
+t.test('what the app changes in its list during a reload is in force after the next one', async t => {
+  const alice = { ...(demoRegistrations[0] as (typeof demoRegistrations)[number]) }
+  const others = Array.from({ length: 5000 }, (_, index) => ({
+    ...alice,
+    ...{ client_id: `client-${index}`, tls_client_auth_subject_dn: `CN=client-${index}` },
+  }))
+  let onLoad = () => {}
+  const server = await start(t, {
+    clients() {
+      onLoad()
+      return [alice, ...others]
+    },
+  })
+  const connection = await server.as('alice')
+  const scope = async () => ((await connection.requestToken()).body as { scope?: string }).scope
+  t.equal(await scope(), 'notes:read notes:write', 'control')
+  onLoad = () => void setImmediate(() => Object.assign(alice, { scope: 'notes:read' })) // between two steps
+  await server.reload()
+  t.equal(alice.scope, 'notes:read')
+  onLoad = () => {}
+  await server.reload()
+  t.equal(await scope(), 'notes:read')
+})
+
 t.test('every wrong option and setting is named in one TypeError, and nothing is opened', async t => {
   const folder = t.testdir()
   const named = async (options: object, ...problems: (string | RegExp)[]) => {

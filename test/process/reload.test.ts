@@ -9,6 +9,7 @@ import { generateTokenKey, importSigningKey } from '../../src/keys/token-keys.ts
 import { writeDemoPki } from '../../src/pki/demo.ts'
 import { readClientsInSteps, readTlsFiles } from '../../src/process/files.ts'
 import { createReload } from '../../src/process/reload.ts'
+import { fileNames } from '../../src/process/watched-files.ts'
 import { ClientRegistry } from '../../src/server/clients/registry.ts'
 import { createOutsideIssuers } from '../../src/server/grants/trusted-issuers.ts'
 import { createAudit } from '../../src/server/record-events.ts'
@@ -19,6 +20,7 @@ import { startTlsbound } from '../helpers/process/process.ts'
 import { refresh, register, startGrant } from '../helpers/tokens/grants.ts'
 import { accepted, makeReporter, publicKeys, reportOf, sendSigned } from '../helpers/tokens/leaks.ts'
 import { exchange, exchangeGrant, idp, makeIssuer } from '../helpers/tokens/outside-issuer.ts'
+import { until } from '../helpers/until.ts'
 
 t.setTimeout(120_000)
 const bound = { token_binding: 'certificate' }
@@ -284,4 +286,20 @@ t.test('loads many clients in steps, and replaces all of them or none', async t 
     ['last'],
     'the reload that began last is in force',
   )
+})
+
+t.test('loads other files while the store does not answer', async t => {
+  const { list, log, clients, store, parts } = await prepareReload(t)
+  let asked = 0
+  const revoke = () => {
+    asked++
+    return new Promise<void>(() => {})
+  }
+  const reload = createReload({ ...parts, store: { ...store, revoke } })
+  writeFileSync(list, JSON.stringify([register('alice')]))
+  void reload(['clients'])
+  await until(() => asked > 0)
+  t.equal(clients.get('bob'), undefined, 'control')
+  void reload([fileNames.tls])
+  await until(() => log.some(line => line.includes(`${fileNames.tls} were loaded again`)))
 })

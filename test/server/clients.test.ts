@@ -131,6 +131,35 @@ t.test('replaces the whole file, and returns the clients whose registration chan
   t.equal(registry.get('carol'), undefined, 'a client of the old file does not return')
 })
 
+t.test('applies what the store changes between the steps of a new file', async t => {
+  const changes = [
+    record(undefined, { id: 'alice', disabled: true }),
+    record(undefined, { id: 'bob', secrets }),
+    record(register('carol', { scope: 'a' }), { id: 'carol' }),
+    record(register('dora', { scope: 'a' }), { id: 'dora', disabled: true }),
+    record(register('erin'), { id: 'erin' }),
+  ]
+  /** Replaces the file, and applies the changes after so many steps. */
+  function replace(after: number) {
+    const registry = new ClientRegistry(['alice', 'bob', 'carol'].map(id => register(id)))
+    const next = [register('alice', { scope: 'b' }), register('bob', { scope: 'b' }), register('dora')]
+    const steps = registry.replaceInSteps(next)
+    let count = 0
+    for (; ; count++) {
+      if (count === after) for (const change of changes) registry.apply(change)
+      if (steps.next().done) break
+      t.equal(registry.get('bob')?.client.scope.has('b'), false, 'the old file until the last step')
+    }
+    if (count < after) for (const change of changes) registry.apply(change)
+    return { count, all: new Map(registry.all.map(one => [one.client.id, one])) }
+  }
+  const { count, all } = replace(Number.POSITIVE_INFINITY)
+  t.ok(count > 0, `${count} steps`)
+  t.match(all.get('alice'), { disabled: true, origin: 'file' })
+  t.match(all.get('dora'), { disabled: true, origin: 'store' })
+  for (let after = 0; after <= count; after++) t.same(replace(after).all, all, `after ${after} steps`)
+})
+
 t.test('answers by id whether a client may act', async t => {
   const registry = ofFile()
   t.equal(registry.isEnabled('alice'), true)

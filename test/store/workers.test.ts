@@ -2,6 +2,7 @@
 // does not answer. N-42, RE01, DS12.
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { createPeer, type Message, type Peer } from '../../src/process/workers/peer.ts'
@@ -60,6 +61,19 @@ async function open(t: Test): Promise<[Store, Store, Time]> {
 }
 
 for (const { title, run } of storeContract(open)) t.test(title, run)
+
+t.test('is up to date when a long transfer of all changes ends, so that its worker refuses no request', async t => {
+  const owned = openSqlite(':memory:')
+  const follow: Store['follow'] = async (...given) => {
+    await pause(500)
+    return owned.follow(...given)
+  }
+  const { one } = start(t, { ...owned, follow })
+  t.teardown(() => owned.close())
+  await one.store.follow(() => {})
+  const age = one.store.millisecondsSinceSync()
+  t.ok(age < 400, `${age} ms`)
+})
 
 t.test('acknowledges a revocation when every worker has applied it (DS12)', async t => {
   const owned = openSqlite(':memory:')

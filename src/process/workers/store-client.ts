@@ -144,6 +144,7 @@ export function createRemoteStore(getPeer: () => Peer, toShared: (time: number) 
     async follow(listener, since = 0) {
       const follower: Follower = { listener, position: since }
       await subscribe(follower)
+      await ask().catch(() => {}) // sending many changes takes longer than the state may be old
       timer ??= setInterval(() => ask().catch(() => {}), heartbeat).unref() // without an answer the state is outdated
       return () => unsubscribe(follower)
     },
