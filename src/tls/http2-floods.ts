@@ -79,9 +79,14 @@ export function deferRequests(server: Http2SecureServer): void {
     const { session } = stream
     if (isAccepted(connectionOf(session?.socket))) return serve.call(server, stream, ...head)
     stream.on('error', ignore)
+    let trailers: unknown[] | undefined
+    stream.once('trailers', (...given) => {
+      trailers = given
+    })
     setImmediate(() => {
       if (stream.closed || stream.destroyed || (session !== undefined && flooded.has(session))) return
       serve.call(server, stream, ...head)
+      if (trailers !== undefined) stream.emit('trailers', ...trailers) // the request had no listener yet
     })
   })
 }
