@@ -51,8 +51,9 @@ export function limitFloods(
     }
     session.on('stream', stream =>
       stream.once('close', () => {
-        // A peer can reset a stream with NO_ERROR too, which then is only aborted.
-        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) spend('stream resets')
+        // A peer can reset a stream with NO_ERROR too, which then is only aborted, or, for a HEAD request, has no response.
+        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted || !stream.headersSent)
+          spend('stream resets')
       }),
     )
     session.on('ping', () => spend('PING frames'))
