@@ -61,7 +61,7 @@ interface Tunnel {
   /** Undefined on a public route. */
   readonly token: AccessToken | undefined
   readonly end: () => void
-  /** Whether its token is being verified again, which can wait for the issuer. */
+  /** Whether a check of its token waits for the issuer. */
   isChecking: boolean
 }
 
@@ -173,18 +173,19 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
 
     function recheckTunnels(): void {
       for (const tunnel of tunnels) {
-        const { request, token, socket, end } = tunnel
-        if (token === undefined || tunnel.isChecking) continue
+        const { request, token, socket, end, isChecking } = tunnel
+        if (token === undefined) continue
         tunnel.isChecking = true
         const close = (error: unknown) => {
+          if (!tunnels.has(tunnel)) return // ended while an earlier check waited
           if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason, connectionOf(request))
           else host.onError(error as Error)
           end()
         }
         void whenReady(
-          () => host.check.recheck(request, token),
+          () => host.check.recheck(request, token, !isChecking),
           () => {
-            tunnel.isChecking = false
+            tunnel.isChecking = isChecking
           },
           close,
         )

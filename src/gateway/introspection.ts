@@ -147,13 +147,14 @@ export function createIntrospection(options: IntrospectionOptions): Introspectio
 
   return {
     extend(check) {
-      const recheck: TokenCheck['recheck'] = (request, token) =>
+      const recheck: TokenCheck['recheck'] = (request, token, mayWait = true) =>
         whenReady(
-          () => check.recheck(request, token),
-          () => requireActive(request, token),
+          () => check.recheck(request, token, mayWait),
+          () => (mayWait ? requireActive(request, token) : undefined),
         )
       const accept = (request: NodeRequest, token: AccessToken) => {
-        if (connectionOf(request)?.forwarded !== undefined) keepRecheck(request, () => recheck(request, token))
+        if (connectionOf(request)?.forwarded !== undefined)
+          keepRecheck(request, mayWait => recheck(request, token, mayWait))
         return whenReady(
           () => requireActive(request, token),
           () => token,

@@ -8,8 +8,8 @@ import type { Connection } from './connection.ts'
 /** Milliseconds between two checks of the requests under way. */
 export const recheckInterval = 1000
 
-/** Verifies again what can have changed since a token was verified. @throws OAuthError (or rejects) */
-type Recheck = () => void | Promise<void>
+/** Verifies again what can have changed since a token was verified. `mayWait`: it may ask the issuer. @throws OAuthError (or rejects) */
+type Recheck = (mayWait: boolean) => void | Promise<void>
 
 const rechecks = new WeakMap<object, Recheck>()
 
@@ -42,24 +42,25 @@ export function trackForwardedRequests({ onEnd, onError }: ForwardedRequestsOpti
   let timer: NodeJS.Timeout | undefined
 
   function check(forwarded: Forwarded): void {
-    if (waiting.has(forwarded)) return
+    const mayWait = !waiting.has(forwarded) // otherwise what is known at once is verified meanwhile
     waiting.add(forwarded)
     const { connection, request, response } = forwarded
     const end = (error: unknown) => {
-      waiting.delete(forwarded)
+      if (mayWait) waiting.delete(forwarded)
       if (!underWay.has(forwarded)) return
       if (!(error instanceof OAuthError)) onError(error as Error)
       else if (mayGoOn(error)) return
       else onEnd(connection, error.reason)
+      underWay.delete(forwarded)
       response.destroy()
     }
     void whenReady(
       () => {
         const { rejection } = connection
         if (rejection !== undefined) throw new OAuthError('invalid_token', ...rejection)
-        return rechecks.get(request)?.()
+        return rechecks.get(request)?.(mayWait)
       },
-      () => void waiting.delete(forwarded),
+      () => void (mayWait && waiting.delete(forwarded)),
       end,
     )
   }

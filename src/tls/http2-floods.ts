@@ -51,8 +51,9 @@ export function limitFloods(
     }
     session.on('stream', stream =>
       stream.once('close', () => {
-        // A peer can reset a stream with NO_ERROR too, which then is only aborted.
-        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) spend('stream resets')
+        // A peer can reset a stream with NO_ERROR too, which then is only aborted, or, for a HEAD request, has no response.
+        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted || !stream.headersSent)
+          spend('stream resets')
       }),
     )
     session.on('ping', () => spend('PING frames'))
@@ -79,9 +80,14 @@ export function deferRequests(server: Http2SecureServer): void {
     const { session } = stream
     if (isAccepted(connectionOf(session?.socket))) return serve.call(server, stream, ...head)
     stream.on('error', ignore)
+    let trailers: unknown[] | undefined
+    stream.once('trailers', (...given) => {
+      trailers = given
+    })
     setImmediate(() => {
       if (stream.closed || stream.destroyed || (session !== undefined && flooded.has(session))) return
       serve.call(server, stream, ...head)
+      if (trailers !== undefined) stream.emit('trailers', ...trailers) // the request had no listener yet
     })
   })
 }

@@ -175,6 +175,8 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
     })
     limitFloods(server, (socket, refusal) => guard(socket, () => onDrop(socket, refusal)))
     const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
+      // The last response of the connection was sent. What follows must not be acted on (RFC 9112 §9.6).
+      if (request.httpVersionMajor === 1 && !request.socket.writable) return
       const connection = connectionOf(request.socket)
       if (connection !== undefined) {
         const ofClient = findClientConnection(connection, request)

@@ -49,10 +49,11 @@ export interface TokenVerifier {
   ): AccessToken | Promise<AccessToken>
   /**
    * Verifies what can have changed since a token was verified on this connection, for a request that goes on, such as a
-   * WebSocket. Its proof is not verified again. Returns a promise only if the issuer's keys have changed.
+   * WebSocket. Its proof is not verified again. Returns a promise only if the issuer's keys have changed, and never if `mayWait` is
+   * false: then it verifies what is known at once.
    * @throws OAuthError (or rejects) with the reason.
    */
-  recheck(request: Presentation, token: AccessToken, connection: Connection): void | Promise<void>
+  recheck(request: Presentation, token: AccessToken, connection: Connection, mayWait?: boolean): void | Promise<void>
   /** Remembers a token that this process has just bound to this connection, so that it needs no verification. */
   remember(token: string, claims: AccessTokenClaims, binding: TokenBinding, connection: Connection): void
 }
@@ -83,8 +84,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           withTokenFacts(claims, () => verifyClaims(claims, token, request, connection as Connection, demanded)),
       )
     },
-    recheck(request, token, connection) {
+    recheck(request, token, connection, mayWait = true) {
       withTokenFacts(token.claims, () => requireStillValid(token, connection, request))
+      if (!mayWait) return undefined
       const { authorization } = request.headers
       if (connection.verified?.get(authorization)?.generation === keyGeneration()) return undefined
       return whenReady(

@@ -161,7 +161,7 @@ export function toAdapterVerifier(given: Verifier | VerifierOptions, demand: Tok
 export interface TokenCheck {
   (request: NodeRequest, demand?: TokenDemand): AccessToken | Promise<AccessToken>
   /** Verifies again the token of a request that goes on (token-verifier.ts). @throws OAuthError (or rejects) */
-  recheck(request: NodeRequest, token: AccessToken): void | Promise<void>
+  recheck(request: NodeRequest, token: AccessToken, mayWait?: boolean): void | Promise<void>
 }
 
 /** The options of a verifier, or those of a server that passes its own token verifier. Each adapter calls `onRefusal` itself. */
@@ -196,14 +196,15 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
           refusal.token = describeToken({ ...token.claims })
         })
       if (connection !== undefined) connection.counts.accepted[token.binding]++
-      if (connection?.forwarded !== undefined) keepRecheck(request, () => verifier.recheck(request, token, connection))
+      if (connection?.forwarded !== undefined)
+        keepRecheck(request, mayWait => verifier.recheck(request, token, connection, mayWait))
       return token
     }
     refuseSecondToken(request)
     return whenReady(() => verifier.verify(request, connection, demand.proof), accept)
   }
-  const recheck: TokenCheck['recheck'] = (request, token) =>
-    verifier.recheck(request, token, findConnection(request, inspect) as Connection)
+  const recheck: TokenCheck['recheck'] = (request, token, mayWait) =>
+    verifier.recheck(request, token, findConnection(request, inspect) as Connection, mayWait)
   return Object.assign(check, { recheck })
 }
 

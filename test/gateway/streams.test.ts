@@ -348,3 +348,37 @@ t.test('every octet of a response arrives, over both protocols and with either f
       t.ok(Buffer.concat(await stream.toArray()).equals(body), `${path}${query} over HTTP/2`)
     }
 })
+
+t.test('nothing is done for a request behind the rest of a body that was answered early', async t => {
+  const upstream = await startUpstream(t, ({ url }, response) => {
+    if (url === '/early') response.writeHead(403).end('no')
+    else response.end('ok')
+  })
+  const server = await startGateway(t, [{ ...open, upstream: upstream.address }])
+  const seen = () => upstream.seen.map(({ method, url }) => `${method} ${url}`)
+  const events = server.events.length
+  for (const follower of ['DELETE /x', 'POST /oauth/token', 'GET //x'])
+    for (const isSplit of [false, true]) {
+      const { socket } = await server.connect('alice')
+      socket.on('error', () => {})
+      socket.write(requestText('POST /early', ['Content-Length: 4'], 'bo'))
+      t.match(String(await once(socket, 'data')), /^HTTP\/1\.1 403 /)
+      socket.write(isSplit ? 'd' : `dy${requestText(follower, [])}`)
+      if (isSplit) socket.write(`y${requestText(follower, [])}`)
+      const rest: Buffer[] = []
+      socket.on('data', chunk => rest.push(chunk))
+      await once(socket, 'close')
+      t.notMatch(String(Buffer.concat(rest)), /HTTP/)
+    }
+  await pause(100)
+  t.same(new Set(seen()), new Set(['POST /early']))
+  t.same(
+    server.events.slice(events).map(({ event }) => event),
+    [],
+    'no event either',
+  )
+  const control = requestText('POST /whole', ['Content-Length: 4'], 'body') + requestText('DELETE /x', [])
+  const { answers } = await exchange(await server.connect('alice'), control, { until: 2 })
+  t.match(answers, [{ status: 200 }, { status: 200 }])
+  t.ok(seen().includes('DELETE /x'))
+})

@@ -10,6 +10,7 @@ import { findFreePort } from '../../src/testing/free-port.ts'
 import { run } from '../helpers/process/process.ts'
 import { type GatewayServer, startGateway, startRawUpstream, startUpstream } from '../helpers/server/gateway.ts'
 import { exchange } from '../helpers/server/raw-http.ts'
+import { buildFrame, buildHeaderBlock, flags, frameTypes, openRawHttp2 } from '../helpers/server/raw-http2.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(240_000)
@@ -166,6 +167,35 @@ t.test('over HTTP/2 too, also with a length, and to an upstream in Go', async t 
     let text = ''
     for await (const chunk of stream) text += chunk
     t.same(JSON.parse(text), { body: 'hello', trailers: { 'X-Checksum': ['1'] }, user: '', assertions: 1 })
+  }
+})
+
+t.test('trailers that arrive together with the head of their request are passed on', async t => {
+  const upstream = await startUpstream(t, (request, response) => {
+    request.resume().on('end', () => response.end(JSON.stringify(request.trailers)))
+  })
+  const server = await startGateway(t, [{ path: '/', upstream: upstream.address, public: true }])
+  const { ca, alice } = server.pki
+  const fields = [
+    [':method', 'POST'],
+    [':scheme', 'https'],
+    [':authority', 'localhost'],
+    [':path', '/x'],
+    ['trailer', 'x-a'],
+  ] as const
+  for (const [name, identity] of [
+    ['control: with a certificate', { cert: alice.certificate, key: alice.key }],
+    ['without a certificate', {}],
+  ] as const) {
+    const peer = await openRawHttp2({ port: server.port, ca: ca.certificate, ...identity })
+    peer.send(
+      buildFrame(frameTypes.headers, flags.endHeaders, 1, buildHeaderBlock(fields)),
+      buildFrame(frameTypes.data, 0, 1, Buffer.from('hello')),
+      buildFrame(frameTypes.headers, flags.endHeaders | flags.endStream, 1, buildHeaderBlock([['x-a', 'a']])),
+    )
+    const answer = await peer.next(({ type, payload }) => type === frameTypes.data && payload.length > 0)
+    t.equal(String(answer?.payload), '{"x-a":"a"}', name)
+    peer.socket.destroy()
   }
 })
 

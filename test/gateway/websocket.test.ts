@@ -2,11 +2,14 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import type { AccessToken } from '../../src/core/access-token.ts'
+import { OAuthError } from '../../src/core/errors.ts'
 import { buildRevocation } from '../../src/core/revocations.ts'
-import { createGateway, tunnelLimits } from '../../src/gateway/gateway.ts'
+import { createGateway, type Gateway, type GatewayHost, tunnelLimits } from '../../src/gateway/gateway.ts'
 import { parseRoutes } from '../../src/gateway/routes.ts'
 import type { UpstreamMaterial } from '../../src/gateway/upstream.ts'
 import { makeDemoPki } from '../../src/pki/demo.ts'
@@ -251,30 +254,72 @@ t.test('ends both sides when one is gone, and with the server', async t => {
   t.pass('the server closes although a WebSocket was open')
 })
 
-t.test('a reload ends the WebSockets of a route that is gone or has changed, and no other', async t => {
-  const upstream = await startEcho(t)
-  const route = (path: string, more: object = {}) => ({ path, upstream: upstream.address, public: true, ...more })
-  const load = (...list: readonly object[]) =>
-    parseRoutes(list, [], { levels: ['certificate'] }).map(one => ({ ...one, material: {} as UpstreamMaterial }))
-  const gateway = createGateway(load(route('/kept'), route('/gone'), route('/changed')))
+/** Loads routes that present no certificate to their upstreams. */
+const load = (...list: readonly object[]) =>
+  parseRoutes(list, [], { levels: ['certificate'] }).map(one => ({ ...one, material: {} as UpstreamMaterial }))
+
+/** Starts an app with this gateway alone. Returns what opens a WebSocket. */
+async function mount(t: Test, gateway: Gateway, host: GatewayHost) {
   const { ca, server: own } = makeDemoPki()
   const app = Fastify({ serverFactory: mutualTls({ cert: own.certificate, key: own.key, ca: ca.certificate }) })
-  gateway.mount(
-    app,
-    hostWith(
-      t,
-      Object.assign(() => t.fail('a token was verified') as never, { recheck: () => {} }),
-    ),
-  )
+  gateway.mount(app, host)
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const { port } = app.server.address() as AddressInfo
-  const on = async (path: string) => {
+  return async (path: string) => {
     const socket = new WebSocket(`wss://localhost:${port}${path}`, { ca: ca.certificate })
     t.teardown(() => socket.terminate())
     await once(socket, 'open')
     return socket
   }
+}
+
+t.test('a WebSocket ends in time although an earlier check of its token waits for the issuer', async t => {
+  const upstream = await startEcho(t)
+  const refusal = new OAuthError('invalid_token', 'revoked', 'token')
+  const pending: ((error: Error) => void)[] = []
+  let isRevoked = false
+  const recheck: GatewayHost['check']['recheck'] = (_request, _token, mayWait) => {
+    if (isRevoked) throw refusal
+    return mayWait === false ? undefined : new Promise((_resolve, reject) => void pending.push(reject))
+  }
+  const ended: string[] = []
+  const token = {
+    claims: { sub: 'alice', client_id: 'alice', cnf: {} },
+    binding: 'certificate',
+  } as unknown as AccessToken
+  const on = await mount(t, createGateway(load({ path: '/', upstream: upstream.address })), {
+    ...hostWith(
+      t,
+      Object.assign(() => token, { recheck }),
+    ),
+    onTunnelEnd: (_socket, reason) => void ended.push(reason),
+  })
+  const socket = await on('/')
+  await until(() => pending.length === 1)
+  await pause(tunnelLimits.recheck * 1.5)
+  t.equal(await echo(socket, 'one'), 'one', 'control')
+  t.equal(pending.length, 1, 'one check waits at a time')
+  const closed = once(socket, 'close')
+  isRevoked = true
+  await closed
+  pending[0]?.(refusal)
+  await pause(10)
+  t.same(ended, ['revoked'], 'once')
+})
+
+t.test('a reload ends the WebSockets of a route that is gone or has changed, and no other', async t => {
+  const upstream = await startEcho(t)
+  const route = (path: string, more: object = {}) => ({ path, upstream: upstream.address, public: true, ...more })
+  const gateway = createGateway(load(route('/kept'), route('/gone'), route('/changed')))
+  const on = await mount(
+    t,
+    gateway,
+    hostWith(
+      t,
+      Object.assign(() => t.fail('a token was verified') as never, { recheck: () => {} }),
+    ),
+  )
   const [kept, gone, changed] = [await on('/kept'), await on('/gone'), await on('/changed')]
   const closed = Promise.all([once(gone, 'close'), once(changed, 'close')])
   gateway.replace(load(route('/new'), route('/kept'), { ...route('/changed'), public: false, scope: 'notes:write' }))

@@ -15,14 +15,15 @@ t.test('a check that waits is not repeated meanwhile', async t => {
   })
   const pending: { resolve: () => void; reject: (error: Error) => void }[] = []
   let others = 0
-  const start = (recheck: () => void | Promise<void>) => {
+  const start = (recheck: (mayWait: boolean) => void | Promise<void>) => {
     const request = {} as IncomingMessage
     const response = new PassThrough()
     keepRecheck(request, recheck)
     track({} as Connection, request, response as unknown as ServerResponse)
     return response
   }
-  const slow = start(() => new Promise((resolve, reject) => void pending.push({ resolve, reject })))
+  const wait = () => new Promise<void>((resolve, reject) => void pending.push({ resolve, reject }))
+  const slow = start(mayWait => (mayWait ? wait() : undefined))
   const other = start(() => void others++)
   await until(() => others === 3)
   t.equal(pending.length, 1, 'others are verified meanwhile')
@@ -36,4 +37,39 @@ t.test('a check that waits is not repeated meanwhile', async t => {
   await until(() => slow.destroyed)
   t.same(ended, ['revoked'])
   other.destroy()
+})
+
+t.test('a client that may no longer act loses its request although an earlier check waits', async t => {
+  const ended: string[] = []
+  const track = trackForwardedRequests({
+    onEnd: (_connection, reason) => void ended.push(reason),
+    onError: error => t.fail(error.message),
+  })
+  const revoked = new OAuthError('invalid_token', 'revoked', 'token')
+  const pending: ((error: Error) => void)[] = []
+  const start = (connection: object, isRevoked = () => false) => {
+    const request = {} as IncomingMessage
+    const response = new PassThrough()
+    keepRecheck(request, mayWait => {
+      if (isRevoked()) throw revoked
+      return mayWait ? new Promise((_resolve, reject) => void pending.push(reject)) : undefined
+    })
+    track(connection as Connection, request, response as unknown as ServerResponse)
+    return response
+  }
+  const connection: { rejection?: unknown } = {}
+  let isRevoked = false
+  const ofCertificate = start(connection)
+  const ofToken = start({}, () => isRevoked)
+  const control = start({})
+  await until(() => pending.length === 3)
+  connection.rejection = ['certificate_revoked', 'listed', {}]
+  await until(() => ofCertificate.destroyed)
+  isRevoked = true
+  await until(() => ofToken.destroyed)
+  t.same(ended, ['certificate_revoked', 'revoked'])
+  t.notOk(control.destroyed)
+  for (const reject of pending) reject(revoked)
+  await until(() => control.destroyed)
+  t.same(ended, ['certificate_revoked', 'revoked', 'revoked'], 'each once')
 })

@@ -62,15 +62,25 @@ const resets = (code: number) => askAnd(stream => resetWith(stream, code))
 
 /** The first one is answered. That tells when the server has read the round; Node ends a connection that is far ahead of it. */
 const answeredFirst =
-  (code: number): Round =>
+  (code: number, block?: Buffer): Round =>
   round => {
-    const first = ask(streamOf(round, 0))
-    return Buffer.concat([first, resets(code)(round).subarray(first.length + resetWith(0, code).length)])
+    const others = many(63, index => {
+      const stream = streamOf(round, index + 1)
+      return Buffer.concat([ask(stream, block), resetWith(stream, code)])
+    })
+    return Buffer.concat([ask(streamOf(round, 0)), others])
   }
+const headOnly = buildHeaderBlock([
+  [':method', 'HEAD'],
+  [':scheme', 'https'],
+  [':authority', 'localhost'],
+  [':path', '/binding'],
+])
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 const reset = answeredFirst(NGHTTP2_CANCEL)
 const resetWithoutError = answeredFirst(NGHTTP2_NO_ERROR)
-const awaited = new Set([reset, resetWithoutError])
+const resetHeads = answeredFirst(NGHTTP2_NO_ERROR, headOnly)
+const awaited = new Set([reset, resetWithoutError, resetHeads])
 const maximum = uint32(2 ** 31 - 1)
 
 const ours: Readonly<Record<string, { round: Round; found: string }>> = {
@@ -135,13 +145,10 @@ t.test('ends a flood with ENHANCE_YOUR_CALM and one event', async t => {
   ]
   const cases = [
     ...flooders.flatMap(flooder => Object.entries(ours).map(([name, its]) => ({ name, ...its, ...flooder }))),
-    {
-      name: 'requests that are reset with NO_ERROR',
-      round: resetWithoutError,
-      found: 'stream resets',
-      open,
-      burst: floodBudget.burstWithoutCertificate,
-    },
+    ...Object.entries({ requests: resetWithoutError, 'HEAD requests': resetHeads }).map(([name, round]) => ({
+      ...{ name: `${name} that are reset with NO_ERROR`, round, found: 'stream resets' },
+      ...{ open, burst: floodBudget.burstWithoutCertificate },
+    })),
   ]
   for (const { name, round, found, open, burst } of cases) {
     const before = server.events.length
