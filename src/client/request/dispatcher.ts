@@ -32,7 +32,7 @@ export function createDispatcher({ origin, onRequest, ...parts }: DispatcherPart
       const headers = listCallersHeaders(options.headers, host)
       onRequest()
       // undici closes a connection after HEAD in case the server sends a body; the bound token would be lost with it.
-      const { reset = options.method === 'HEAD' ? false : null } = options
+      const reset = options.reset ?? (options.method === 'HEAD' ? false : null)
       exchange = new Exchange({ ...options, origin, headers, reset: reset as boolean }, handler, exchangeParts)
       exchanges.add(exchange)
       exchange.begin()
