@@ -19,8 +19,8 @@ export interface Loading {
 const smallestInThread = 16_777_216
 
 /**
- * Locks the file at `path`, and begins to load it. Undefined: it is small, does not exist, or has an earlier schema. `isIntact`: the
- * content is known to be unchanged, and is not checked.
+ * Locks the file at `path`, and begins to load it. Undefined: it is small, does not exist, has an earlier schema, or threads
+ * are not permitted (node --permission). `isIntact`: the content is known to be unchanged, and is not checked.
  * @throws Error with one sentence about why the file is unusable.
  */
 export function beginLoading(path: string, isIntact: boolean, smallest = smallestInThread): Loading | undefined {
@@ -28,7 +28,13 @@ export function beginLoading(path: string, isIntact: boolean, smallest = smalles
   const database = size === undefined || size < smallest ? undefined : openUnchecked(path)
   if (database === undefined) return undefined
   const entry = new URL(`./sqlite-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
-  const thread = new Worker(entry, { workerData: { url: lockedUrl(path), isIntact } satisfies Task })
+  let thread: Worker
+  try {
+    thread = new Worker(entry, { workerData: { url: lockedUrl(path), isIntact } satisfies Task })
+  } catch {
+    database.close() // or the process could not open the file by itself
+    return undefined
+  }
   const loaded = new Promise<LoadedRevocations>((resolve, reject) => {
     thread.once('message', (answer: Answer) => {
       if ('problem' in answer) reject(explainFile(path, answer.problem))

@@ -1,4 +1,5 @@
 // A large SQLite file, which a thread loads: it is locked and checked as one that the process loads itself.
+import { spawnSync } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -185,4 +186,17 @@ t.test('finds each flipped octet that PRAGMA integrity_check finds', async t => 
   }
   t.ok(found > 60, `${found} octets matter`)
   t.same(missed, [])
+})
+
+t.test('is left to the process where Node permits no threads', async t => {
+  const path = await make(t, 1)
+  const from = (name: string) => JSON.stringify(new URL(`../../src/store/${name}.ts`, import.meta.url))
+  const program = `
+    import { beginLoading } from ${from('sqlite-loading')}
+    import { openSqlite } from ${from('sqlite')}
+    console.log(beginLoading(${JSON.stringify(path)}, false, 0))
+    await openSqlite(${JSON.stringify(path)}).close()`
+  const args = ['--permission', '--allow-fs-read=*', '--allow-fs-write=*', '--input-type=module', '-e', program]
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  t.match({ stdout, status }, { stdout: 'undefined\n', status: 0 }, stderr)
 })
