@@ -34,7 +34,7 @@ given together, and \`TLSBOUND_CLIENTS_FILE\` with them. With \`NODE_ENV=product
 | signal | effect |
 |---|---|
 | \`SIGHUP\` | loads the files below again, without dropping a request |
-| \`SIGTERM\`, \`SIGINT\` | completes the requests under way, then exits; after eight seconds at the latest, nine with workers |
+| \`SIGTERM\`, \`SIGINT\` | completes a start and the requests under way, then exits; after eight seconds at the latest, nine with workers. Repeated after more than a second, it ends the server at once |
 | \`SIGUSR1\` | ignored: no debugger starts |
 
 The server notices a changed file by itself within two seconds, also when a symbolic link leads to another file, as in a volume of
@@ -49,7 +49,7 @@ Kubernetes; \`tlsbound reload\` and \`SIGHUP\` load all of them at once. Each of
 - \`TLSBOUND_GATEWAY_FILE\`.
 
 Files that these name are watched too. Files that cannot be used are logged once, and tried again when one of them changes, and every ten
-seconds. A gateway (\`tlsbound gateway\`) loads its files with \`SIGHUP\` only.
+seconds. A gateway (\`tlsbound gateway\`) notices its files in the same way.
 
 A reload also checks the signing keys, which the server otherwise checks every ten seconds, and opens \`TLSBOUND_AUDIT_FILE\` again if
 that was renamed. Every other setting takes effect at the next start.

@@ -96,7 +96,7 @@ export const issuerCa: ValueOption<string> = {
   name: 'issuer-ca',
   value: 'FILE',
   fallback: "Node's authorities, or that of the demo",
-  help: 'The authorities that the server of the issuer is verified with, PEM',
+  help: 'The authorities that the server of the issuer is verified with, PEM. A changed file is used for --introspect at once, for the keys of the issuer at the next start',
   form: path,
   group,
 }

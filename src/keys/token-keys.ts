@@ -220,9 +220,14 @@ export function parseTokenJwk(value: unknown): TokenJwk {
   const operations: unknown = jwk.key_ops ?? ['sign']
   if (!Array.isArray(operations) || !['sign', 'verify'].some(operation => operations.includes(operation)))
     throw new Error(`${name}: key_ops must be a list with sign or verify`)
-  if (![jwk.nbf ?? 0, jwk.exp ?? 0].every(Number.isSafeInteger))
+  if (![jwk.nbf ?? 0, jwk.exp ?? 0].every(isSecond))
     throw new Error(`${name}: nbf and exp must be integers, in seconds since 1970`)
   return { ...jwk, use: 'sig' } as TokenJwk
+}
+
+/** Whether a time is one that a date can show: messages have it. */
+function isSecond(time: unknown): boolean {
+  return Number.isSafeInteger(time) && !Number.isNaN(new Date(Number(time) * 1000).getTime())
 }
 
 /** Returns the public members of a key, from an explicit list so that no private member is included. */

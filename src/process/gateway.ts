@@ -1,7 +1,9 @@
 // A gateway without an issuer of its own: settings of the environment, log on stderr, signals.
 import './check-node.js'
 import './no-debugger.js'
-import { openEvents } from '../audit/open.ts'
+import type { Server } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
+import { type Events, openEvents } from '../audit/open.ts'
 import { guardedWithLog } from '../core/guard.ts'
 import { oneStep, type Steps } from '../core/steps.ts'
 import { createGateway } from '../gateway/gateway.ts'
@@ -13,7 +15,7 @@ import { createProbeServer } from '../ops/probes.ts'
 import { createGatewayServer } from '../server/gateway-server.ts'
 import { createAudit } from '../server/record-events.ts'
 import { describeServiceLinks } from '../settings/service-links.ts'
-import { dataFile, parseSettings, type settingsTable } from '../settings/settings.ts'
+import { dataFile, parseSettings, type Settings, type settingsTable } from '../settings/settings.ts'
 import type { VerifierOptions } from '../verify/verifier.ts'
 import { ensureDemoPki } from './demo.ts'
 import { readTlsFiles } from './files.ts'
@@ -21,6 +23,8 @@ import { followFiles } from './follow-files.ts'
 import { createListener } from './listener.ts'
 import { closeInTime, closeProbes, listenFor, listenForProxies, shutdownTimeout, trackSockets } from './listening.ts'
 import { createLog, describeEventFailures } from './log.ts'
+import { openAll } from './open-all.ts'
+import type { OnClose } from './open-state.ts'
 import { enforceProductionMode } from './production.ts'
 import { prepareSocket } from './proxy-socket.ts'
 import { createLoader, reloadTls } from './reload.ts'
@@ -83,10 +87,10 @@ export function prepareDemo(env: NodeJS.ProcessEnv): string[] {
   return isDemoOf(env) && env.NODE_ENV !== 'production' ? ensureDemoPki('certs', Date.now()) : []
 }
 
-/** Starts a gateway. Rejects with every problem before it listens. Resolves with its origin. */
+/** Starts a gateway. Rejects with every problem before it listens; then nothing is left open. Resolves with its origin. */
 export async function startGateway(options: GatewayProcessOptions): Promise<string> {
   catchSignals()
-  const { env, port, loadRoutes } = options
+  const { env, port } = options
   const url = options.url ?? `https://localhost:${port}`
   const settings = parseSettings({ ...env, TLSBOUND_PORT: String(port), TLSBOUND_ISSUER: url }, [], false)
   const log = createLog(settings.logLevel)
@@ -96,23 +100,46 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const keysFile = settings.signingKeysFile ?? dataFile(ownKeysFile, settings.dataDir)
   const exposures = enforceProductionMode(settings, { env, execArgv: process.execArgv }, keysFile)
   for (const { sentence } of exposures) log.warn(sentence)
+  const events = openEvents(settings, describeEventFailures(log))
+  process.once('exit', events.close) // however it ends, what is only counted so far is written
+  const gateway = await openAll({ events }, onClose =>
+    listen({ ...options, url, settings, keysFile, events, log }, onClose),
+  )
+  onReloadSignal(() => void gateway.reload()) // it never rejects
+  const close = async (signal: string) => {
+    log.info(`${signal}: answering what is under way, then closing`)
+    setTimeout(() => process.exit(0), shutdownTimeout).unref()
+    await gateway.close()
+  }
+  onEndSignal(guardedWithLog(log, 'unhandled error while the gateway closes', close))
+  return url
+}
+
+interface Opened extends GatewayProcessOptions {
+  readonly url: string
+  readonly settings: Settings
+  readonly keysFile: string
+  readonly events: Events
+  readonly log: FastifyBaseLogger
+}
+
+async function listen(options: Opened, onClose: OnClose): Promise<{ readonly reload: () => Promise<unknown> }> {
+  const { url, settings, keysFile, events, log, port, loadRoutes, introspection: asked } = options
   const watched = watchFiles()
   const gateway = createGateway(watched.load(fileNames.gateway, loadRoutes))
   const material = watched.load(fileNames.tls, () => readTlsFiles(settings))
   if (settings.signingKeysFile === undefined) await ensureKeysFile(keysFile, settings.signingAlgorithm)
   const keys = await loadKeyRing(keysFile, Date.now() / 1000)
-  const events = openEvents(settings, describeEventFailures(log))
-  process.once('exit', events.close) // however it ends, what is only counted so far is written
   const audit = createAudit(events.record, log)
   const tls = createListener(settings, { material, clients: { isPinned: () => false }, audit, log })
-  const { introspection: asked } = options
   const introspection =
     asked &&
     createIntrospection({
       ...{ issuer: options.issuer, clientId: asked.clientId, clock: () => performance.now() },
       ...{ lifetime: asked.seconds * 1000, material: watched.load(fileNames.introspection, asked.loadMaterial) },
     })
-  const app = createGatewayServer({ ...options, url, introspection, tls, gateway, keys, audit, log })
+  onClose(() => introspection?.close())
+  const app = createGatewayServer({ ...options, introspection, tls, gateway, keys, audit, log })
   const isRecording = events.isRecording
   const metrics = createListenerMetrics({
     ...{ tls, gateway: gateway.counts, store: undefined, isRecording },
@@ -123,11 +150,14 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   const isServing = () => app.server.listening
   const probes =
     settings.probePort === 0 ? undefined : createProbeServer({ store: undefined, isServing, isRecording, metrics, log })
+  if (probes !== undefined) onClose(() => closeProbes(probes)) // after the app, so that it reports the end
   const sockets = trackSockets(app)
+  let proxies: Server | undefined
+  onClose(() => closeInTime(app, tls, sockets, proxies))
   if (probes !== undefined) await listenFor(probes, settings)
   if (settings.proxySocket !== undefined) await prepareSocket(settings.proxySocket)
   await app.listen({ host: settings.host, port })
-  const proxies = await listenForProxies(app, tls, settings)
+  proxies = await listenForProxies(app, tls, settings)
   log.info(`listening for ${url}`)
   reportTrust(log, tls.inUse(), Date.now(), warningDaysOf(settings))
   const work = new Map<string, () => Steps<void>>()
@@ -136,18 +166,6 @@ export async function startGateway(options: GatewayProcessOptions): Promise<stri
   if (asked !== undefined) add(fileNames.introspection, () => introspection?.replace(asked.loadMaterial()))
   add(fileNames.gateway, () => gateway.replace(loadRoutes()))
   const loadAgain = createLoader(work, watched, log)
-  const closers: (() => unknown)[] = []
   const followed = { settings, keysFile, keys, audit, watched }
-  const reload = followFiles(followed, events, loadAgain, close => void closers.push(close), log)
-  onReloadSignal(() => void reload()) // it never rejects
-  const close = async (signal: string) => {
-    log.info(`${signal}: answering what is under way, then closing`)
-    setTimeout(() => process.exit(0), shutdownTimeout).unref()
-    for (const stop of closers) stop()
-    await closeInTime(app, tls, sockets, proxies)
-    if (probes !== undefined) await closeProbes(probes) // after the app, so that it reports the end
-    await introspection?.close()
-  }
-  onEndSignal(guardedWithLog(log, 'unhandled error while the gateway closes', close))
-  return url
+  return { reload: followFiles(followed, events, loadAgain, onClose, log) }
 }

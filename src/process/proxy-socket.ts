@@ -2,7 +2,7 @@
 import { chmodSync, lstatSync, statSync, unlinkSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute } from 'node:path'
 import { FileProblem, quoteForShell } from '../files/file-problem.ts'
 import { requireOwnParents } from '../files/parent-folders.ts'
 
@@ -34,7 +34,7 @@ export function checkSocketFolder(path: string): void {
       found: `the path of a socket has at most ${longestPath} octets`,
       remedy: 'shorten it',
     })
-  const folder = dirname(resolve(path))
+  const folder = isAbsolute(path) ? dirname(path) : `${process.cwd()}/${dirname(path)}` // `resolve` would remove `..` after a link
   const stats = statSync(folder, { throwIfNoEntry: false })
   const remedy = `install -d -o ${process.geteuid?.() ?? 'USER'} -g GROUP -m 2750 ${quoteForShell(folder)}, with the group of the proxy`
   if (stats?.isDirectory() !== true) throw new FileProblem(folder, { found: 'there is no such folder', remedy })

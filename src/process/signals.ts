@@ -5,6 +5,12 @@ export type EndSignal = 'SIGTERM' | 'SIGINT'
 /** Milliseconds that a start under way has to complete after a signal. */
 const startTimeout = 8000
 
+/**
+ * Milliseconds in which a signal counts once: npm passes on what a terminal has sent to the program too. Later, the same signal ends the
+ * program at once.
+ */
+const repeats = 1000
+
 interface Caught {
   ended: EndSignal | undefined
   isReloadDue: boolean
@@ -20,7 +26,7 @@ export function catchSignals(reloads = true): void {
   const state: Caught = {
     ended: undefined,
     isReloadDue: false,
-    end: () => void setTimeout(() => process.exit(0), startTimeout).unref(),
+    end: () => void setTimeout(() => process.exit(), startTimeout).unref(), // with the code of a start that has failed
     reload() {
       state.isReloadDue = true
     },
@@ -29,6 +35,9 @@ export function catchSignals(reloads = true): void {
   if (reloads) process.on('SIGHUP', () => state.reload())
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
+      const ignore = () => {}
+      process.on(signal, ignore)
+      setTimeout(() => process.off(signal, ignore), repeats).unref()
       state.ended ??= signal
       state.end(signal)
     })

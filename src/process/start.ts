@@ -14,6 +14,7 @@ import type { TlsMaterial } from '../tls/options.ts'
 import { ensureOpsToken } from './files.ts'
 import { followFiles } from './follow-files.ts'
 import { closeInTime, closeProbes, listenFor, listenForProxies, trackSockets } from './listening.ts'
+import { openAll } from './open-all.ts'
 import { beginState, type OnClose, type Sources } from './open-state.ts'
 import { reportExposures } from './production.ts'
 import { prepareSocket } from './proxy-socket.ts'
@@ -72,39 +73,6 @@ export function openIssuer(options: Sources & { readonly tls: MutualTls }): Prom
       reload: followFiles(opened, events, createReload({ ...parts, loadClients, watched }), onClose, log),
     }
   })
-}
-
-/** Opens one part after the other. When that rejects, and by `close`, what was opened is closed, the last one first. */
-export async function openAll<T extends object>(
-  { events, store }: Sources,
-  open: (onClose: OnClose) => Promise<T>,
-): Promise<T & { close: () => Promise<void> }> {
-  const closers: (() => unknown)[] = [events.close, () => store?.close()]
-  /** Resolves when all is closed; rejects with the first error then. */
-  const closeAll = async () => {
-    const errors: unknown[] = []
-    for (const close of closers.reverse())
-      try {
-        await close()
-      } catch (error) {
-        errors.push(error)
-      }
-    if (errors.length > 0) throw errors[0]
-  }
-  try {
-    const opened = await open(close => void closers.push(close))
-    let closing: Promise<void> | undefined
-    return {
-      ...opened,
-      close() {
-        closing ??= closeAll()
-        return closing
-      },
-    }
-  } catch (error) {
-    await closeAll().catch(() => {}) // the first error is the cause
-    throw error
-  }
 }
 
 async function listen(options: StartOptions, onClose: OnClose): Promise<Omit<Started, 'close'>> {

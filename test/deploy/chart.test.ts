@@ -132,9 +132,10 @@ t.test('leaves user and groups to the cluster, and waits for a long start, if as
     const { documents } = await renderChart({ ...leastValues, ...values })
     return documents.find(({ kind }) => kind === 'Deployment')?.spec.template.spec
   }
-  t.match(Object.keys((await specOf({ podSecurityContext: none })).securityContext).sort(), [
-    ...['fsGroupChangePolicy', 'runAsNonRoot', 'seccompProfile'],
-  ])
+  for (const podSecurityContext of [none, null])
+    t.same(Object.keys((await specOf({ podSecurityContext })).securityContext).sort(), [
+      ...['fsGroupChangePolicy', 'runAsNonRoot', 'seccompProfile'],
+    ])
   t.match((await specOf({ podSecurityContext: { runAsUser: 1_000_650_000 } })).securityContext, {
     ...{ runAsUser: 1_000_650_000, fsGroup: 65532, runAsNonRoot: true },
   })
@@ -142,6 +143,9 @@ t.test('leaves user and groups to the cluster, and waits for a long start, if as
   const startOf = async (values: object) => (await specOf(values)).containers[0].startupProbe
   t.match(await startOf({}), { periodSeconds: 1, failureThreshold: 300 })
   t.match(await startOf({ startupSeconds: 3600 }), { periodSeconds: 1, failureThreshold: 3600 })
+  const { documents } = await renderChart({ ...leastValues, startupSeconds: 3600 })
+  const deployment = documents.find(({ kind }) => kind === 'Deployment')
+  t.equal(deployment?.spec.progressDeadlineSeconds, 3900, 'by default a rollout counts as failed after 600 s')
 })
 
 t.test('lets one server use a volume, and several servers a database', async t => {

@@ -1,5 +1,5 @@
 // Folders that others can replace through one of those that contain them.
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -44,7 +44,44 @@ t.test('refuses a folder that others can replace', async t => {
   }
 })
 
-t.test('refuses a folder in one of another user', { skip: process.geteuid?.() !== 0 && 'needs root' }, async t => {
+t.test('checks the folders that links lead through, as the system follows them', async t => {
+  const { run, inner } = prepare(t)
+  const [first, second] = [prepare(t), prepare(t)]
+  // first/inner/link → second/inner/link → run
+  symlinkSync(join(second.inner, 'link'), join(first.inner, 'link'))
+  symlinkSync(run, join(second.inner, 'link'))
+  t.doesNotThrow(() => requireOwnParents(join(first.inner, 'link')), 'control')
+  chmodSync(second.inner, 0o777)
+  t.throws(() => requireOwnParents(join(first.inner, 'link')), { message: new RegExp(`^${second.inner}: `) })
+  chmodSync(second.inner, 0o755)
+
+  // first/inner/other/../run is second/run
+  symlinkSync(second.inner, join(first.inner, 'other'))
+  mkdirSync(join(second.outer, 'run'))
+  const path = `${first.inner}/other/../run`
+  t.doesNotThrow(() => requireOwnParents(path), 'control')
+  chmodSync(second.outer, 0o777)
+  t.throws(() => requireOwnParents(path), { message: new RegExp(`^${second.outer}: `) })
+  chmodSync(second.outer, 0o755)
+
+  symlinkSync('../inner/relative', join(inner, 'relative'))
+  t.throws(() => requireOwnParents(join(inner, 'relative')), { message: /too many symbolic links/ })
+})
+
+const notRoot = process.geteuid?.() !== 0 && 'needs root'
+t.test('refuses a link of another user in a folder with the sticky bit', { skip: notRoot }, async t => {
+  const { outer, run } = prepare(t)
+  const link = join(outer, 'link')
+  symlinkSync(run, link)
+  lchownSync(link, 65_534, 65_534)
+  t.doesNotThrow(() => requireOwnParents(link), 'its owner cannot rename it here')
+  chmodSync(outer, 0o1777)
+  t.throws(() => requireOwnParents(link), { message: /link: its owner, another user \(65534\), can replace/ })
+  lchownSync(link, 0, 0)
+  t.doesNotThrow(() => requireOwnParents(link), 'control')
+})
+
+t.test('refuses a folder in one of another user', { skip: notRoot }, async t => {
   const { inner, run } = prepare(t)
   chownSync(inner, 65_534, 65_534)
   t.throws(() => requireOwnParents(run), /its owner, another user \(65534\), can replace/)

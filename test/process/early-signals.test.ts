@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { findFreePort } from '../../src/testing/free-port.ts'
 import { startTlsbound } from '../helpers/process/process.ts'
+import { exchange, requestText } from '../helpers/server/raw-http.ts'
 
 t.setTimeout(240_000)
 const cli = resolve('src/cli/cli.ts')
@@ -103,11 +104,54 @@ t.test('loads the files again for SIGHUP during the start', async t => {
   }
 })
 
+const childrenOf = (pid = 0) => {
+  const children = `/proc/${pid}/task/${pid}/children`
+  return existsSync(children) ? readFileSync(children, 'utf8').trim() : ''
+}
+
+const notLinux = process.platform !== 'linux' && 'needs /proc'
+t.test('ends orderly when workers that start get the signal too (RE02)', { skip: notLinux }, async t => {
+  for (const [signal, delay] of [
+    ['SIGTERM', 50],
+    ['SIGINT', 700],
+    ['SIGTERM', 1500],
+  ] as const) {
+    const { child, stderr, ended } = await begin(commands.serve, { TLSBOUND_WORKERS: '2' }, ['setsid'])
+    while (childrenOf(child.pid) === '' && child.exitCode === null) await pause(10)
+    await pause(delay)
+    process.kill(-(child.pid as number), signal) // as a service manager does, and Ctrl-C in a terminal
+    t.same(await ended, [0, null], `${signal} after ${delay} ms`)
+    t.notMatch(stderr(), /tlsbound:|has ended/)
+  }
+})
+
+t.test('a signal that is repeated within a second counts once; later it ends the program at once', async t => {
+  for (const [delay, code] of [
+    [0, 0],
+    [1300, 'SIGINT'],
+  ] as const) {
+    const server = await startTlsbound(t, folder, { TLSBOUND_DATA_DIR: `repeated-${delay}` })
+    const { socket } = await server.connect('alice')
+    const body = 'grant_type=client_credentials&client_id=alice'
+    const type = 'Content-Type: application/x-www-form-urlencoded'
+    socket.write(requestText('POST /oauth/token', ['Expect: 100-continue', type, `Content-Length: ${body.length}`]))
+    await once(socket, 'data') // 100 Continue: the request is under way
+    server.child.kill('SIGINT')
+    await server.seen(/SIGINT: answering/)
+    await pause(delay)
+    server.child.kill('SIGINT') // as npm does, which a terminal signals too
+    if (delay === 0) {
+      const { answers } = await exchange({ socket }, body, { until: 1 })
+      t.match(answers, [{ status: 200 }])
+    }
+    t.match(await server.ended(), { code })
+  }
+})
+
 const canUnshare = spawnSync('unshare', ['--pid', '--fork', 'true']).status === 0
 t.test('the first process of a container ends too', { skip: !canUnshare && 'unshare is not permitted' }, async t => {
   const { child, ended, caught } = await begin(commands.serve, {}, ['unshare', '--pid', '--fork'])
-  const children = `/proc/${child.pid}/task/${child.pid}/children`
-  const first = () => Number(existsSync(children) ? readFileSync(children, 'utf8').trim() : 0)
+  const first = () => Number(childrenOf(child.pid))
   while (!first()) await pause(1)
   const pid = first()
   await caught()

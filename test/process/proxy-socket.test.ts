@@ -4,7 +4,17 @@
 import { spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { type IncomingMessage, request as sendRequest } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -227,4 +237,13 @@ t.test('refuses a folder that others can replace through one that contains it', 
   t.doesNotThrow(() => checkSocketFolder(path), 'control')
   chmodSync(folder, 0o777)
   t.throws(() => checkSocketFolder(path), { message: /mode 0777, others can replace/ })
+})
+
+t.test('checks the folder in which the system opens the socket, where its path leaves a link again', async t => {
+  const [folder, other] = [prepare(t), prepare(t)]
+  symlinkSync(join(other, 'run'), join(folder, 'link'))
+  const path = `${folder}/link/../run/proxy.sock` // in `other`
+  t.doesNotThrow(() => checkSocketFolder(path), 'control')
+  chmodSync(join(other, 'run'), 0o777)
+  t.throws(() => checkSocketFolder(path), { message: /its mode 777 lets others/ })
 })

@@ -406,6 +406,7 @@ t.test('names an invalid file, and never quotes it', async t => {
     [{ ...good, d: other.d }],
     [{ ...good, nbf: 'soon' }],
     [{ ...good, exp: 1.5 }],
+    [{ ...good, nbf: 9e12 }], // no date can show it
   ]
   for (const keys of wrong) {
     write(keys)

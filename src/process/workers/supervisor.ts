@@ -59,6 +59,8 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   let serials = 0
   let crashes = 0
   let isStarted = false
+  /** The numbers of workers that a signal ended before all had started. */
+  const stoppedEarly: number[] = []
   let isClosing = false
   let onEmpty = () => {}
 
@@ -95,10 +97,12 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       workers.delete(worker)
       processes.delete(worker)
       peer.close()
-      const isStopped = lasts.has(worker)
+      // A service manager, and Ctrl-C in a terminal, signal a worker that has not caught signals yet too.
+      const isStopped = lasts.has(worker) || (!isStarted && (signal === 'SIGTERM' || signal === 'SIGINT'))
       parts.onEnd(worker, isStopped ? 'stopped' : 'crashed', lasts.get(worker))
       lasts.delete(worker)
       if (workers.size === 0) onEmpty()
+      if (isStopped && !isStarted) stoppedEarly.push(number)
       if (isClosing || !isStarted) return
       if (!isStopped) crashes++
       const isStable = performance.now() - started >= delays.stable
@@ -164,10 +168,11 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     async start() {
       const numbers = Array.from({ length: count }, (_, index) => index + 1)
       const started = await Promise.allSettled(numbers.map(number => launch(number, 0)))
-      const failed = started.find(result => result.status === 'rejected')
-      if (failed !== undefined) throw failed.reason
-      if (workers.size < count) throw new Error('a worker has ended while the server started')
+      for (const [index, result] of started.entries())
+        if (result.status === 'rejected' && !stoppedEarly.includes(index + 1)) throw result.reason
+      if (workers.size + stoppedEarly.length < count) throw new Error('a worker has ended while the server started')
       isStarted = true
+      for (const number of stoppedEarly) replaceLater(number, 0, delays.first)
     },
     tellAll(name, ...parameters) {
       for (const { peer } of workers) peer.tell(name, ...parameters)
