@@ -14,7 +14,11 @@ import type { Change, Store } from '../../src/store/store.ts'
 import { unavailable } from '../../src/testing/store-contract/contract.ts'
 
 t.setTimeout(120_000)
-const expires = 2_000_000_000
+/**
+ * Its last octet is not 0: an entry of an index whose number has a wrong length would then read as before, with that octet. PRAGMA
+ * integrity_check finds it; the check does not, and nothing is lost by it.
+ */
+const expires = 2_000_000_001
 const kinds = ['token', 'grant', 'client', 'certificate'] as const
 
 /** Writes a file with revocations of each kind and clients; `more` adds to it. */
