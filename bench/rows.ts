@@ -17,6 +17,15 @@ export interface Idle extends Row {
   first: First
 }
 
+/** The gateway, and proxies of parts of Node, which verify nothing. */
+const besideNginx = {
+  nginx: 'nginx',
+  'pipe-proxy': 'nginx',
+  'http-proxy': 'nginx',
+  'undici-proxy': 'nginx',
+  gateway: 'nginx',
+} as const
+
 export const rows = {
   get: {
     title: 'Keep-alive GET',
@@ -88,35 +97,17 @@ export const rows = {
   'forward-floors': {
     title: 'Keep-alive GET of 1 KiB through nginx, and through proxies of parts of Node',
     load: 'forward',
-    targets: {
-      nginx: 'nginx',
-      'pipe-proxy': 'nginx',
-      'http-proxy': 'nginx',
-      'undici-proxy': 'nginx',
-      gateway: 'nginx',
-    },
+    targets: besideNginx,
   },
   download: {
     title: 'GET of 64 MiB through a reverse proxy',
     load: 'download',
-    targets: {
-      nginx: 'nginx',
-      'pipe-proxy': 'nginx',
-      'http-proxy': 'nginx',
-      'undici-proxy': 'nginx',
-      gateway: 'nginx',
-    },
+    targets: besideNginx,
   },
   upload: {
     title: 'POST of 64 MiB through a reverse proxy',
     load: 'upload',
-    targets: {
-      nginx: 'nginx',
-      'pipe-proxy': 'nginx',
-      'http-proxy': 'nginx',
-      'undici-proxy': 'nginx',
-      gateway: 'nginx',
-    },
+    targets: besideNginx,
   },
   sidecar: {
     title: 'Keep-alive GET through the sidecar',

@@ -3,36 +3,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AccessToken } from '../core/access-token.ts'
-import { malformed, OAuthError, type Reason } from '../core/errors.ts'
+import { malformed, OAuthError } from '../core/errors.ts'
 import { whenReady } from '../core/when-ready.ts'
 import { type RefusalOptions, refuse } from '../plugins/refuse.ts'
 import { type RelayFailure, relay } from '../relay/relay.ts'
 import { endWithBody, separateBody } from '../relay/unread.ts'
-import { type Connection, connectionOf } from '../tls/connection.ts'
+import { connectionOf } from '../tls/connection.ts'
 import { allowSlowBody } from '../tls/timeouts.ts'
 import { contentRefusalOf, onContentRefused } from '../verify/content-guard.ts'
-import type { TokenCheck } from '../verify/verifier.ts'
 import { type AssertionSigner, createStatement, type StateIdentity } from './assertion.ts'
 import type { GatewayCounts, Outcome } from './counts.ts'
 import { describeFailure, tooMany, type UpstreamRefusal } from './failures.ts'
 import { buildFields, hasBody, originFields } from './fields.ts'
 import { createRouteTable } from './routes.ts'
 import { createTrailerDispatcher, readAnnounced } from './trailers.ts'
-import { isWebSocket, upgrade } from './tunnel.ts'
-import { type LoadedRoute, openUpstream, type Upstream, upstreamLimits } from './upstream.ts'
+import { isWebSocket } from './tunnel.ts'
+import { createTunnels, type TunnelHost, tunnelLimits } from './tunnels.ts'
+import { type LoadedRoute, type OpenRoute, openUpstream, upstreamLimits } from './upstream.ts'
 
 /** What the gateway needs of its app. */
-export interface GatewayHost {
-  readonly check: TokenCheck
+export interface GatewayHost extends TunnelHost {
   readonly signer: AssertionSigner
   readonly refusal: Pick<RefusalOptions, 'resourceMetadata' | 'onRefusal'>
-  /** Called before an open tunnel is closed because its token is no longer valid. */
-  readonly onTunnelEnd: (socket: TLSSocket, reason: Reason, client: Connection | undefined) => void
-  /** Called for an unexpected exception. Must not throw. */
-  readonly onError: (error: Error) => void
 }
 
 export interface Gateway {
@@ -41,28 +35,6 @@ export interface Gateway {
   /** Replaces all routes. Requests under way end on the old ones; open tunnels end unless their route is unchanged. */
   replace(routes: readonly LoadedRoute[]): void
   readonly counts: GatewayCounts
-}
-
-/** Open tunnels of one gateway, and milliseconds between two checks of their tokens. */
-export const tunnelLimits = { open: 4096, recheck: 1000 }
-
-/** Milliseconds without octets after which the peer of a tunnel is probed. */
-const keepAliveDelay = 60_000
-
-/** A route whose upstream is open. */
-interface OpenRoute extends LoadedRoute {
-  readonly pool: Upstream
-}
-
-interface Tunnel {
-  readonly route: OpenRoute
-  readonly request: IncomingMessage
-  readonly socket: TLSSocket
-  /** Undefined on a public route. */
-  readonly token: AccessToken | undefined
-  readonly end: () => void
-  /** Whether a check of its token waits for the issuer. */
-  isChecking: boolean
 }
 
 /** Requests for a WebSocket, whose connection Node has handed over. */
@@ -75,8 +47,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
   let table = createRouteTable(open(initial))
   const requests = new Map<string, Record<Outcome, number>>()
   const failures = new Map<string, number>()
-  const tunnels = new Set<Tunnel>()
-  let opening = 0 // tunnels that the upstream has not accepted yet
+  const tunnels = createTunnels()
   for (const { name } of initial) countersOf(name)
 
   function open(routes: readonly LoadedRoute[]): OpenRoute[] {
@@ -136,10 +107,10 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     }
     app.addHook('onRequest', handle)
     app.addHook('onClose', () => closeTable())
-    const timer = setInterval(recheckTunnels, tunnelLimits.recheck).unref()
+    const timer = setInterval(() => tunnels.recheck(host), tunnelLimits.recheck).unref()
     app.addHook('preClose', async () => {
       clearInterval(timer)
-      for (const { end } of tunnels) end()
+      tunnels.endUnless(() => false)
     })
 
     const serve = (exchange: Exchange, { isCurrent, again }: Selection) => {
@@ -170,27 +141,6 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       if (route.demand === undefined) pass(undefined)
       else void whenReady(() => host.check(raw, route.demand), pass, stop)
     }
-
-    function recheckTunnels(): void {
-      for (const tunnel of tunnels) {
-        const { request, token, socket, end, isChecking } = tunnel
-        if (token === undefined) continue
-        tunnel.isChecking = true
-        const close = (error: unknown) => {
-          if (!tunnels.has(tunnel)) return // ended while an earlier check waited
-          if (error instanceof OAuthError) host.onTunnelEnd(socket, error.reason, connectionOf(request))
-          else host.onError(error as Error)
-          end()
-        }
-        void whenReady(
-          () => host.check.recheck(request, token, !isChecking),
-          () => {
-            tunnel.isChecking = isChecking
-          },
-          close,
-        )
-      }
-    }
   }
 
   function forward(exchange: Exchange, token: AccessToken | undefined, host: GatewayHost, state: StateIdentity): void {
@@ -202,7 +152,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
     const stated = token === undefined ? [] : state(route, token, connectionOf(raw))
     const headers = buildFields(raw, route, [...originFields(raw, authority), ...stated])
     const answers = answerFailures(exchange, host)
-    if (upgrading.has(raw)) openTunnel(exchange, token, headers, answers)
+    if (upgrading.has(raw)) tunnels.open({ ...exchange, token, headers, ...answers })
     else sendRequest(exchange, withBody, headers, answers)
   }
 
@@ -239,33 +189,6 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
         }
       },
     }
-  }
-
-  function openTunnel(
-    { request, reply, route, target }: Exchange,
-    token: AccessToken | undefined,
-    headers: readonly string[],
-    { answer, onFailure }: Answers,
-  ): void {
-    if (tunnels.size + opening >= tunnelLimits.open) {
-      answer(tooMany('upstream_unavailable', 'tunnels', { limit: tunnelLimits.open }))
-      return
-    }
-    const { pool, timeout } = route
-    const socket = request.raw.socket as TLSSocket
-    let tunnel: Tunnel | undefined
-    opening++
-    upgrade(socket, reply.raw, {
-      ...{ connect: pool.connect, path: target, timeout, onFailure },
-      headers: ['host', pool.host, 'connection', 'Upgrade', 'upgrade', 'websocket', ...headers],
-      onSettled: () => void opening--,
-      onOpen(end) {
-        socket.setKeepAlive(true, keepAliveDelay)
-        tunnel = { route, request: request.raw, socket, token, end, isChecking: false }
-        tunnels.add(tunnel)
-      },
-      onEnd: () => void (tunnel !== undefined && tunnels.delete(tunnel)),
-    })
   }
 
   function sendRequest(
@@ -320,7 +243,7 @@ export function createGateway(initial: readonly LoadedRoute[]): Gateway {
       table = next
       for (const { name } of routes) countersOf(name)
       const kept = new Set(routes.map(rulesOf))
-      for (const { route, end } of tunnels) if (!kept.has(rulesOf(route))) end()
+      tunnels.endUnless(route => kept.has(rulesOf(route)))
     },
     counts: {
       requests,

@@ -32,6 +32,11 @@ export interface Upstream {
   close(): Promise<void>
 }
 
+/** A route whose upstream is open. */
+export interface OpenRoute extends LoadedRoute {
+  readonly pool: Upstream
+}
+
 /** Connections of a pool, and requests that may wait for one or be under way. */
 export const upstreamLimits = { connections: 256, requests: 1024 }
 

@@ -152,7 +152,7 @@ export function toAdapterVerifier(given: Verifier | VerifierOptions, demand: Tok
   if (demand !== undefined) checkDemand(demand, 'demand')
   const verifier = isObject(given) && 'verify' in given ? given : createVerifier(given)
   const { verify, describeRefusal, sendRefusal } = verifier
-  // Of a foreign function, only a promise of this realm is told from a token.
+  // The result of another function is awaited: `instanceof Promise` does not recognize every promise.
   const verifyNow = immediate.get(verify) ?? (async (request, demand) => verify(request, demand))
   return { verifyNow, describeRefusal, sendRefusal }
 }

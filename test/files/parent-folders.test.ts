@@ -15,7 +15,7 @@ function prepare(t: Test) {
   return { outer, inner, run }
 }
 
-t.test('accepts a folder whose parents nobody else can change', async t => {
+t.test('accepts a folder whose parents only this user and root can change', async t => {
   const { outer, run, inner } = prepare(t)
   t.doesNotThrow(() => requireOwnParents(run), 'below a folder for all with the sticky bit')
   chmodSync(run, 0o777)

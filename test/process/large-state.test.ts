@@ -17,7 +17,7 @@ t.setTimeout(120_000)
 const pki = makeDemoPki()
 const bound = { token_binding: 'certificate' }
 
-/** Writes a state that is large enough, with revocations that concern nobody. */
+/** Writes a state that is large enough, with revocations of unknown tokens. */
 async function writeLarge(path: string): Promise<void> {
   openDatabase(path).close()
   const database = new DatabaseSync(path)
