@@ -112,6 +112,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         () => seconds,
       )
       connections.add(connection)
+      connection.socket.once('close', () => connections.delete(connection))
       return connection
     },
     async close() {

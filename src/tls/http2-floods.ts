@@ -109,10 +109,20 @@ const callbackFailed = -902
 function endSession(session: ServerHttp2Session, socket: TLSSocket | undefined): void {
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, undefined, advice)
   session.close()
+  stopReading(socket)
   // After queued frames are written. What the peer still sends is not read, so that it costs nothing.
   setImmediate(() => {
     session.destroy()
     socket?.pause()
   })
   setTimeout(() => socket?.destroy(), linger).unref()
+}
+
+/**
+ * Stops reading from the kernel at once. Node reads 2 MB of a socket before anything else, up to 30 000 streams; `pause()` does not stop
+ * that, because the HTTP/2 session reads from the handle.
+ */
+function stopReading(socket: object | undefined): void {
+  const { _handle: handle } = (socket ?? {}) as { _handle?: { readStop?: () => void } | null }
+  handle?.readStop?.()
 }

@@ -3,7 +3,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Http2SecureServer, Http2ServerRequest, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { connectionOf } from './connection.ts'
 
 export interface Timeouts {
@@ -32,13 +32,12 @@ export function isSlowBodyAllowed(socket: object): boolean {
 export function enforceTimeouts(server: Http2SecureServer | Server, limits: Timeouts): void {
   const during = limits.idle * 1000
   server.setTimeout(during)
-  const onTimeout = (peer: Socket | ServerHttp2Session) => {
-    if (!(peer instanceof Socket)) peer.close()
+  const onTimeout = (socket: Socket) => {
     // A socket has this timeout during a request; between requests Node sets another one.
-    else if (peer.timeout !== during || peer.writableLength > 0) peer.destroy()
+    if (socket.timeout !== during || socket.writableLength > 0) socket.destroy()
   }
   server.on('timeout', onTimeout as () => void)
-  server.on('session', session => watchStreams(session, limits))
+  server.on('session', session => watchSession(session, limits))
 }
 
 /** The state of a stream: when it was opened, the unread octets of its response, and the time of their last change. */
@@ -48,14 +47,18 @@ interface Watched {
   since: number
 }
 
-/** Checks all streams of a connection at intervals, so that they do not need a timer each. */
-function watchStreams(session: ServerHttp2Session, { request, idle }: Timeouts): void {
+/** Checks a connection and its streams at intervals, so that they do not need a timer each. */
+function watchSession(session: ServerHttp2Session, { request, idle }: Timeouts): void {
+  session.setTimeout(0) // Node would not clear its own timer when the session is destroyed, and keep the session until then
+  const socket = connectionOf(session.socket)?.socket
   const streams = new Map<ServerHttp2Stream, Watched>()
   session.on('stream', stream => {
     const now = performance.now()
     streams.set(stream, { opened: now, waiting: 0, since: now })
     stream.once('close', () => streams.delete(stream))
   })
+  let octets = 0
+  let changed = performance.now()
   const look = () => {
     const now = performance.now()
     for (const [stream, watched] of streams) {
@@ -63,8 +66,11 @@ function watchStreams(session: ServerHttp2Session, { request, idle }: Timeouts):
       if (!endAfterHeaders && !readableEnded && !slow.has(stream) && now - watched.opened > request * 1000)
         stream.close(constants.NGHTTP2_CANCEL)
       if (waiting === 0 || waiting !== watched.waiting) Object.assign(watched, { waiting, since: now })
-      else if (now - watched.since > idle * 1000) connectionOf(session.socket)?.socket.destroy() // otherwise Node would wait until the unread octets are written
+      else if (now - watched.since > idle * 1000) socket?.destroy() // otherwise Node would wait until the unread octets are written
     }
+    const count = (socket?.bytesRead ?? 0) + (socket?.bytesWritten ?? 0)
+    if (count !== octets) [octets, changed] = [count, now]
+    else if (now - changed > idle * 1000) session.close()
   }
   const timer = setInterval(look, (Math.min(request, idle) * 1000) / 4).unref()
   session.once('close', () => clearInterval(timer))
