@@ -84,6 +84,20 @@ export const rows = {
       'hono-bound': 'hono',
     },
   },
+  adapters: {
+    title: 'Keep-alive GET of an app on `mutualTls`, at level certificate, with and without the adapter',
+    load: 'get',
+    targets: {
+      'fastify-listener': 'fastify-listener',
+      'fastify-bound': 'fastify-listener',
+      'express-listener': 'express-listener',
+      'express-bound': 'express-listener',
+      'koa-listener': 'koa-listener',
+      'koa-bound': 'koa-listener',
+      'hono-listener': 'hono-listener',
+      'hono-bound': 'hono-listener',
+    },
+  },
   verifier: {
     title: 'Keep-alive GET of an app in Fastify, at level certificate',
     load: 'get',

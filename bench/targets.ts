@@ -96,6 +96,7 @@ export const targets = {
     token: true,
   },
   fastify: app('Fastify', 'fastify'),
+  'fastify-listener': app('Fastify on `mutualTls`', 'fastify', 'listener'),
   'fastify-bound': app('Fastify + **requireToken**', 'fastify', 'bound'),
   'fastify-verifier': app('Fastify + **createVerifier**, awaited in a hook', 'fastify', 'verifier'),
   'get-proven': { ...boundApp('a **binding proof** for each request'), load: 'get-proven' },
@@ -107,10 +108,13 @@ export const targets = {
   },
   'post-signed': { ...boundApp('a **signature** of each request and its body'), load: 'post-signed' },
   express: app('Express', 'express'),
+  'express-listener': app('Express on `mutualTls`', 'express', 'listener'),
   'express-bound': app('Express + **requireToken**', 'express', 'bound'),
   koa: app('Koa', 'koa'),
+  'koa-listener': app('Koa on `mutualTls`', 'koa', 'listener'),
   'koa-bound': app('Koa + **requireToken**', 'koa', 'bound'),
   hono: app('Hono', 'hono'),
+  'hono-listener': app('Hono on `mutualTls`', 'hono', 'listener'),
   'hono-bound': app('Hono + **requireToken**', 'hono', 'bound'),
 } as const satisfies Record<string, Target>
 

@@ -1,6 +1,6 @@
-// An app in a framework, alone or protected: `app.ts FRAMEWORK [bound]`, by requireToken, or `app.ts fastify verifier`, by a hook that
-// calls createVerifier. All take the same requests; the tokens are bound to the certificate, and signed here with a key that the
-// verifier knows.
+// An app in a framework, alone or protected: `app.ts FRAMEWORK`, `app.ts FRAMEWORK listener`, on mutualTls but without a verifier,
+// `app.ts FRAMEWORK bound`, by requireToken, or `app.ts fastify verifier`, by a hook that calls createVerifier. All take the same
+// requests; the tokens are bound to the certificate, and signed here with a key that the verifier knows.
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { createSecureServer } from 'node:http2'
@@ -27,7 +27,7 @@ const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'bench', alg: 'ES256', use: 'sig' }]
 const options = { issuer, audience: issuer, jwks: { keys }, scope: 'notes:read' }
 
-type Protection = 'none' | 'bound' | 'verifier'
+type Protection = 'none' | 'listener' | 'bound' | 'verifier'
 type Build = (isBound: boolean, by: Protection) => RequestListener | Promise<RequestListener>
 
 const frameworks: Record<string, Build> = {
@@ -121,7 +121,7 @@ function createPlainServer(framework: string, pki: Pki, serve: RequestListener):
 }
 
 const [, , framework = '', by = 'none'] = process.argv as [string, string, string?, Protection?]
-const isBound = by !== 'none'
+const isBound = by === 'bound' || by === 'verifier'
 
 serveTarget(async pki => {
   const serve = await frameworks[framework]?.(isBound, by)
@@ -129,9 +129,10 @@ serveTarget(async pki => {
   const { ca, server } = pki
   const material = { cert: server.certificate, key: server.key, ca: ca.certificate }
   const alone = framework === 'express' ? { http2: false } : {}
-  const listener = isBound
-    ? mutualTls({ ...material, ...alone })(issueBefore(serve))
-    : createPlainServer(framework, pki, issueBefore(serve))
+  const listener =
+    by === 'none'
+      ? createPlainServer(framework, pki, issueBefore(serve))
+      : mutualTls({ ...material, ...alone })(issueBefore(serve))
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', () => resolve()))
   return (listener.address() as AddressInfo).port
 })

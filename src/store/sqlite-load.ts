@@ -1,4 +1,4 @@
-// Checks a large SQLite file for damage and reads its revocations, in a thread of their own (sqlite-thread.ts).
+// Reads the revocations of a large SQLite file, and checks it for damage, each in a thread of its own (sqlite-thread.ts).
 import { hashRevocation, type PackedColumns, RevocationPacker } from '../core/packed-revocations.ts'
 import type { DatabaseSync } from './node-sqlite.ts'
 import { DamagedError, requireIntegrity, requireSoundPages } from './sqlite-file.ts'
@@ -14,32 +14,55 @@ export interface LoadedRevocations {
 /** Rows of one read. */
 const portion = 5000
 
+/** The number of revocations, and a sum over what each index has of them. */
+export interface Sums {
+  readonly count: number
+  readonly values: number
+  readonly times: number
+}
+
+/** The sums are undefined if they have nothing to be compared with. */
+export interface LoadedRows extends LoadedRevocations {
+  readonly sums: Sums | undefined
+}
+
 /**
- * Reads the revocations, and checks the file for damage unless `isIntact`. PRAGMA integrity_check would search each row in each
- * index, which takes seconds for a million. Here each index is read in its order, and its entries are added up and compared with
- * the rows. That also finds an entry that differs from its row, is missing, is one too many, or is in the wrong place.
+ * Reads the rows of the revocations. Checks the file for damage if they cannot be packed, unless `isIntact`.
  * @throws DamagedError, or an error of SQLite
  */
-export function loadRevocations(database: DatabaseSync, isIntact: boolean): LoadedRevocations {
-  if (!isIntact) requireSoundPages(database)
+export function loadRows(database: DatabaseSync, isIntact: boolean): LoadedRows {
   const ask = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0])
   const position = ask('SELECT value FROM news_sequence')
   if (!Number.isSafeInteger(position)) throw new DamagedError() // SQLite finds no row before or after NaN
   const table = readTable(database, ask('SELECT count(*) FROM revocations'))
-  if (!isIntact && table !== undefined) {
-    for (const sum of [addUpValues(database), addUpTimes(database)])
-      if (sum.count !== table.count || sum.sum !== table[sum.of]) throw new DamagedError()
-    requireIntegrity(database, ['clients'])
-  } else if (!isIntact) requireIntegrity(database)
-  return { packed: table?.packed, position }
+  if (table === undefined && !isIntact) requireIntegrity(database)
+  return { packed: table?.packed, position, sums: table?.sums }
+}
+
+/**
+ * Checks the file for damage, but for the rows of the revocations: compare the sums with theirs. PRAGMA integrity_check would search each
+ * row in each index, which takes seconds for a million. Here each index is read in its order, and its entries are added up. That also
+ * finds an entry that differs from its row, is missing, is one too many, or is in the wrong place.
+ * @throws DamagedError, or an error of SQLite
+ */
+export function checkIndexes(database: DatabaseSync): Sums {
+  requireSoundPages(database)
+  requireIntegrity(database, ['clients'])
+  const [values, times] = [addUpValues(database), addUpTimes(database)]
+  if (values.count !== times.count) throw new DamagedError()
+  return { count: values.count, values: values.sum, times: times.sum }
+}
+
+/** @throws DamagedError when the rows and the indexes differ. */
+export function requireSame({ sums }: LoadedRows, indexes: Sums): void {
+  if (sums === undefined) return
+  const { count, values, times } = indexes
+  if (sums.count !== count || sums.values !== values || sums.times !== times) throw new DamagedError()
 }
 
 interface Table {
   readonly packed: PackedColumns
-  readonly count: number
-  /** Sums of what each index has of the rows. */
-  readonly values: number
-  readonly times: number
+  readonly sums: Sums
 }
 
 /** Reads the rows. Undefined: a value cannot be packed. */
@@ -60,11 +83,10 @@ function readTable(database: DatabaseSync, expected: number): Table | undefined 
       times = (times + mix(mix(mix(0, expires), notBefore), sequence)) | 0
     }
   }
-  return { packed: packer.finish(), count, values, times }
+  return { packed: packer.finish(), sums: { count, values, times } }
 }
 
 interface IndexSum {
-  readonly of: 'values' | 'times'
   readonly count: number
   readonly sum: number
 }
@@ -85,16 +107,13 @@ function addUpValues(database: DatabaseSync): IndexSum {
       sum = (sum + mix(hashRevocation(kind, value), sequence)) | 0
     }
   }
-  return { of: 'values', count, sum }
+  return { count, sum }
 }
 
 /** Adds up the index of the times. @throws DamagedError for a wrong order */
 function addUpTimes(database: DatabaseSync): IndexSum {
   let [count, sum, lastExpires, lastBefore, last] = [0, 0, beforeAll, beforeAll, beforeAll]
-  const columns = 'expires, not_before, sequence'
-  const sql = `SELECT ${columns} FROM revocations INDEXED BY revocations_by_expiry WHERE (${columns}) > (?, ?, ?)`
-  const first = [beforeAll, beforeAll, beforeAll]
-  for (const rows of readPortions(database, `${sql} ORDER BY ${columns}`, first, row => row)) {
+  for (const rows of readTimes(database)) {
     for (const [expires, notBefore, sequence] of rows) {
       if (!isNumber(expires) || !isNumber(notBefore) || !isNumber(sequence)) throw new DamagedError()
       const isLater = notBefore > lastBefore || (notBefore === lastBefore && sequence > last)
@@ -106,7 +125,7 @@ function addUpTimes(database: DatabaseSync): IndexSum {
       sum = (sum + mix(mix(mix(0, expires), notBefore), sequence)) | 0
     }
   }
-  return { of: 'times', count, sum }
+  return { count, sum }
 }
 
 /**
@@ -120,7 +139,8 @@ function mix(hash: number, number: number): number {
   return mixed ^ (mixed >>> 16)
 }
 
-type Row = readonly (string | number | null | undefined)[]
+type Cell = string | number | null | undefined
+type Row = readonly Cell[]
 
 /** Reads rows in portions; `next` returns the values with which the portion after a row begins. */
 function* readPortions(
@@ -136,6 +156,32 @@ function* readPortions(
     yield rows
     if (rows.length < portion) return
     from = next(rows.at(-1) as Row)
+  }
+}
+
+/**
+ * Reads the index of the times in portions. The rows of one second that a portion leaves over are asked for alone: SQLite does not look up
+ * a row's number behind the columns of an index in `(expires, not_before, sequence) > (?, ?, ?)`, and would read all rows of that second
+ * again for each portion.
+ */
+function* readTimes(database: DatabaseSync): Generator<readonly Row[], void> {
+  const columns = 'expires, not_before, sequence'
+  const prepare = (condition: string) => {
+    const rows = `SELECT ${columns} FROM revocations INDEXED BY revocations_by_expiry WHERE ${condition}`
+    const statement = database.prepare(`${rows} ORDER BY ${columns} LIMIT ${portion}`)
+    statement.setReturnArrays(true)
+    return (...from: readonly Cell[]) => statement.all(...(from as number[])) as unknown as readonly Row[]
+  }
+  const later = prepare('(expires, not_before) > (?, ?)')
+  const leftOver = prepare('expires = ? AND not_before = ? AND sequence > ?')
+  let [expires, notBefore, sequence]: Row = [beforeAll, beforeAll, beforeAll]
+  for (let isWithinSecond = false; ; ) {
+    const rows: readonly Row[] = isWithinSecond ? leftOver(expires, notBefore, sequence) : later(expires, notBefore)
+    yield rows
+    const isAll = rows.length < portion
+    if (isAll && !isWithinSecond) return
+    if (!isAll) [expires, notBefore, sequence] = rows.at(-1) as Row
+    isWithinSecond = !isAll
   }
 }
 

@@ -1,9 +1,10 @@
-// Loads a large SQLite file in a thread of its own, while the process reads its other files.
+// Loads a large SQLite file in threads, while the process reads its other files: one reads the revocations, and one checks the rest of the
+// file for damage.
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { DatabaseSync } from './node-sqlite.ts'
-import { explainFile, lockedUrl, openUnchecked } from './sqlite-file.ts'
-import type { LoadedRevocations } from './sqlite-load.ts'
+import { explainFile, explainSqlite, lockedUrl, openUnchecked } from './sqlite-file.ts'
+import { type LoadedRevocations, type LoadedRows, requireSame, type Sums } from './sqlite-load.ts'
 import type { Answer, Task } from './sqlite-thread.ts'
 
 /** A file that is being loaded. Nothing may be written to the database until it is. */
@@ -29,27 +30,53 @@ export function beginLoading(path: string, isIntact: boolean, smallest = smalles
   const database = size === undefined || size < smallest ? undefined : openUnchecked(path)
   if (database === undefined) return undefined
   const entry = new URL(`./sqlite-thread${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
-  let thread: Worker
+  const threads: Worker[] = []
+  const start = <Found>(part: Task['part']): Promise<Found | undefined> => {
+    const thread = new Worker(entry, { workerData: { url: lockedUrl(path), part, isIntact } satisfies Task })
+    threads.push(thread)
+    return resultOf(thread, path)
+  }
+  let loaded: Loading['loaded']
   try {
-    thread = new Worker(entry, { workerData: { url: lockedUrl(path), isIntact } satisfies Task })
+    const rows = start<LoadedRows>('rows')
+    loaded = isIntact ? rows : compare(path, rows, start<Sums>('indexes'))
   } catch {
+    for (const thread of threads) void thread.terminate()
     database.close() // Node's permissions do not allow threads, for example
     return undefined
   }
-  const loaded = new Promise<LoadedRevocations | undefined>((resolve, reject) => {
-    thread.once('message', (answer: Answer) => {
-      if ('problem' in answer) reject(explainFile(path, answer.problem))
-      else resolve(answer)
-    })
-    thread.once('error', () => resolve(undefined))
-    thread.once('exit', () => resolve(undefined))
-  })
   loaded.catch(() => {}) // opening the store awaits it
   return {
     ...{ database, isIntact, loaded },
     async cancel() {
-      await thread.terminate()
+      await Promise.all(threads.map(thread => thread.terminate()))
       if (database.isOpen) database.close()
     },
   }
+}
+
+/** Resolves with undefined if the thread fails. Rejects with one sentence when it finds damage. */
+function resultOf<Found>(thread: Worker, path: string): Promise<Found | undefined> {
+  return new Promise((resolve, reject) => {
+    thread.once('message', (answer: Answer) => {
+      if ('problem' in answer) reject(explainFile(path, answer.problem))
+      else resolve(answer.found as Found)
+    })
+    thread.once('error', () => resolve(undefined))
+    thread.once('exit', () => resolve(undefined))
+  })
+}
+
+async function compare(
+  path: string,
+  ...results: readonly [Promise<LoadedRows | undefined>, Promise<Sums | undefined>]
+): Promise<LoadedRevocations | undefined> {
+  const [rows, indexes] = await Promise.all(results)
+  if (rows === undefined || indexes === undefined) return undefined
+  try {
+    requireSame(rows, indexes)
+  } catch (error) {
+    throw explainFile(path, explainSqlite(error), error)
+  }
+  return rows
 }

@@ -1,29 +1,30 @@
-// The thread that loads a large SQLite file, which the store has locked. sqlite-loading.ts starts it.
+// A thread that loads a part of a large SQLite file, which the store has locked. sqlite-loading.ts starts it.
 import { parentPort, workerData } from 'node:worker_threads'
 import { DatabaseSync } from './node-sqlite.ts'
 import { explainSqlite } from './sqlite-file.ts'
-import { type LoadedRevocations, loadRevocations } from './sqlite-load.ts'
+import { checkIndexes, type LoadedRows, loadRows, type Sums } from './sqlite-load.ts'
 
 export interface Task {
   readonly url: string
+  readonly part: 'rows' | 'indexes'
   /** The content is known to be unchanged, and is not checked. */
   readonly isIntact: boolean
 }
 
-/** What the thread found. The problem completes "the state file …". */
-export type Answer = LoadedRevocations | { readonly problem: string }
+/** What a thread found. The problem completes "the state file …". */
+export type Answer = { readonly found: LoadedRows | Sums } | { readonly problem: string }
 
-const { url, isIntact } = workerData as Task
+const { url, part, isIntact } = workerData as Task
 
 let answer: Answer
 try {
   const database = new DatabaseSync(new URL(url), { readOnly: true })
-  answer = loadRevocations(database, isIntact)
+  answer = { found: part === 'rows' ? loadRows(database, isIntact) : checkIndexes(database) }
   database.close()
 } catch (error) {
   answer = { problem: explainSqlite(error) }
 }
-const { packed } = 'problem' in answer ? {} : answer
+const packed = 'found' in answer && 'packed' in answer.found ? answer.found.packed : undefined
 const given = packed === undefined ? [] : [packed.octets, packed.ends, packed.expires, packed.slots]
 parentPort?.postMessage(
   answer,

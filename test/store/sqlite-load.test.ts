@@ -1,4 +1,4 @@
-// A large SQLite file, which a thread loads: it is locked and checked as one that the process loads itself.
+// A large SQLite file, which threads load: it is locked and checked as one that the process loads itself.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { Revocations } from '../../src/core/revocations.ts'
 import { openLoaded, openSqlite } from '../../src/store/sqlite.ts'
 import { lockedUrl, openDatabase, openUnchecked } from '../../src/store/sqlite-file.ts'
-import { loadRevocations } from '../../src/store/sqlite-load.ts'
+import { checkIndexes, loadRows, requireSame } from '../../src/store/sqlite-load.ts'
 import { beginLoading, type Loading } from '../../src/store/sqlite-loading.ts'
 import type { Change, Store } from '../../src/store/store.ts'
 import { unavailable } from '../../src/testing/store-contract/contract.ts'
@@ -100,6 +100,32 @@ for (const isIntact of [true, false])
     await store.close()
     t.notOk(isLocked(path), 'control')
   })
+
+t.test('checks revocations of one second that take several reads', async t => {
+  for (const same of [11_000, 15_000]) {
+    const one = (value: string) => ({ kind: 'token' as const, value, notBefore: 0, expires: expires + 2 })
+    const path = await make(t, 100, store =>
+      Promise.all(Array.from({ length: same }, (_, index) => store.revoke(one(`same-${index}`)))),
+    )
+    const store = await openLoaded(path, load(path))
+    const { has } = await follow(store)
+    t.ok(has('token', `same-${same - 1}`) && has('token', 'value-0'))
+    await store.close()
+    // As an index of all rows but one, which then is said to have all.
+    const index = "name = 'revocations_by_expiry'"
+    const run = (sql: string) =>
+      spawnSync('sqlite3', [path, '.dbconfig defensive off', `PRAGMA writable_schema = ON; ${sql}`], {
+        encoding: 'utf8',
+      })
+    const edits = [
+      `UPDATE sqlite_schema SET sql = sql || ' WHERE value <> ''same-7000''' WHERE ${index}`,
+      'REINDEX revocations_by_expiry',
+      `UPDATE sqlite_schema SET sql = substr(sql, 1, instr(sql, ' WHERE') - 1) WHERE ${index}`,
+    ]
+    for (const edit of edits) t.match(run(edit), { status: 0, stderr: '' })
+    await t.rejects(openLoaded(path, load(path)), /is damaged/, 'an entry is missing in the middle')
+  }
+})
 
 t.test('reads values that cannot be packed one by one', async t => {
   const path = await make(t, 10, store => store.revoke({ kind: 'token', value: 'ä', notBefore: 0, expires }))
@@ -197,13 +223,14 @@ const isRefused = (open: () => unknown) => {
   }
 }
 
-/** Checks a file as the thread does. */
+/** Checks a file as the threads do. */
 function check(path: string): void {
   const lock = openUnchecked(path)
   try {
     const database = new DatabaseSync(new URL(lockedUrl(path)), { readOnly: true })
     try {
-      loadRevocations(database, false)
+      const indexes = checkIndexes(database)
+      requireSame(loadRows(database, false), indexes)
     } finally {
       database.close()
     }
