@@ -28,6 +28,9 @@ type Ask<Q extends Questions> = Child<Q>['ask']
 /** The share of one core beyond which the load was measured, and not the server. */
 const busyLoad = 0.9
 
+/** Seconds of load before a measurement, at least: V8 optimizes for longer than the shortest measurement lasts. */
+const leastWarmUp = 2
+
 const SERVER_WARM_UP = 200 // connections before the measurement of memory, for what a server allocates once
 
 async function measureLoad(
@@ -37,7 +40,7 @@ async function measureLoad(
   load: Ask<LoadQuestions>,
 ): Promise<Measurement> {
   await load('prepare', { kind, connections })
-  const warmUp = await load('run', { seconds: seconds / 3, awake }, seconds + 40)
+  const warmUp = await load('run', { seconds: Math.max(seconds / 3, leastWarmUp), awake }, seconds + 40)
   const profiled: Ask<ProfileQuestions> = measuresLoad ? load : server
   if (profile) await profiled('startProfile', null)
   const before = await server('usage', null)

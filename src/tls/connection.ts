@@ -169,6 +169,14 @@ export function connectionOf(carrier: object | null | undefined): Connection | u
   return (carrier as Carrier | null | undefined)?.[key]
 }
 
+/**
+ * Returns the connection of a request that none is stored on yet. That of an HTTP/2 session is stored on the session, because Node creates a
+ * proxy for the socket of each stream.
+ */
+export function findConnectionOf(request: ConnectionCarrier): Connection | undefined {
+  return connectionOf(request.stream?.session) ?? connectionOf(request.socket)
+}
+
 /** An HTTP/1.1 or HTTP/2 request, or an upgrade request. */
 export interface ConnectionCarrier {
   readonly socket?: object | null

@@ -2,7 +2,13 @@
 // CVE-2023-44487), streams that Node resets after an invalid frame (CVE-2025-8671), and PING and SETTINGS frames, which must be
 // acknowledged (CVE-2019-9512, CVE-2019-9515). A connection that exceeds the budget is closed. Node itself ends the other floods
 // and the connections that break the protocol, without a word: this file tells of them too.
-import { constants, type Http2SecureServer, type Http2Session, type ServerHttp2Session } from 'node:http2'
+import {
+  constants,
+  type Http2SecureServer,
+  type Http2Session,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import { malformed, type OAuthError } from '../core/errors.ts'
 import { type Connection, connectionOf } from './connection.ts'
@@ -33,7 +39,7 @@ export function limitFloods(
   onRefusal: (socket: TLSSocket, refusal: OAuthError) => void,
 ): void {
   server.on('session', session => {
-    const connection = connectionOf(session.socket)
+    const connection = connectionOf(session)
     const socket = connection?.socket
     const burst = isAccepted(connection) ? floodBudget.burst : floodBudget.burstWithoutCertificate
     const refuse = (refusal: OAuthError) => socket !== undefined && onRefusal(socket, refusal)
@@ -49,13 +55,11 @@ export function limitFloods(
       endSession(session, socket)
       refuse(malformed('http2_flood', { found, limit: burst }))
     }
-    session.on('stream', stream =>
-      stream.once('close', () => {
-        // A peer can reset a stream with NO_ERROR too, which then is only aborted, or, for a HEAD request, has no response.
-        if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted || !stream.headersSent)
-          spend('stream resets')
-      }),
-    )
+    const onStreamClose = function (this: ServerHttp2Stream) {
+      // A peer can reset a stream with NO_ERROR too, which then is only aborted, or, for a HEAD request, has no response.
+      if (this.rstCode !== constants.NGHTTP2_NO_ERROR || this.aborted || !this.headersSent) spend('stream resets')
+    }
+    session.on('stream', stream => stream.on('close', onStreamClose))
     session.on('ping', () => spend('PING frames'))
     session.on('remoteSettings', () => spend('SETTINGS frames'))
     session.on('error', (error: NodeJS.ErrnoException) => {
@@ -78,7 +82,7 @@ export function deferRequests(server: Http2SecureServer): void {
   server.removeListener('stream', serve as () => void)
   server.on('stream', (stream, ...head) => {
     const { session } = stream
-    if (isAccepted(connectionOf(session?.socket))) return serve.call(server, stream, ...head)
+    if (isAccepted(connectionOf(session))) return serve.call(server, stream, ...head)
     stream.on('error', ignore)
     let trailers: unknown[] | undefined
     stream.once('trailers', (...given) => {

@@ -17,7 +17,14 @@ import type { PresenterCertificate } from '../core/presenter.ts'
 import { answerMalformed } from './answer-malformed.ts'
 import { requireAnyAuthority } from './authority-standing.ts'
 import { toResponse } from './connect-response.ts'
-import { type Connection, connectionOf, endConnection, keepConnection, rememberConnection } from './connection.ts'
+import {
+  type Connection,
+  connectionOf,
+  endConnection,
+  findConnectionOf,
+  keepConnection,
+  rememberConnection,
+} from './connection.ts'
 import { createCounts } from './counts.ts'
 import { endsOf } from './ends.ts'
 import { explainFailedHandshake, type TrustInForce } from './evaluate-certificate.ts'
@@ -162,6 +169,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       const connection = connectionOf(session.socket)
       if (connection === undefined) return
       connection.session = session
+      keepConnection(session, connection)
       // Without this timer, Node waits indefinitely for the peer to close its end.
       session.once('close', () => {
         const { socket } = connection
@@ -174,10 +182,9 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       if (server.listenerCount('clientError') === 1) answerMalformed(error, socket) // else the app does it
     })
     limitFloods(server, (socket, refusal) => guard(socket, () => onDrop(socket, refusal)))
-    const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => {
+    const serve = (request: Http2ServerRequest, response: Http2ServerResponse, connection: Connection | undefined) => {
       // The last response of the connection was sent. What follows must not be acted on (RFC 9112 §9.6).
       if (request.httpVersionMajor === 1 && !request.socket.writable) return
-      const connection = connectionOf(request.socket)
       if (connection !== undefined) {
         const ofClient = findClientConnection(connection, request)
         keepConnection(request, ofClient)
@@ -193,8 +200,10 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       if (request.httpVersionMajor === 1) handler(...given)
       else callOverHttp2(handler, ...given)
     }
-    const serveGuarded: typeof serve = (request, response) =>
-      guard(connectionOf(request.socket)?.socket, () => serve(request, response))
+    const serveGuarded = (request: Http2ServerRequest, response: Http2ServerResponse) => {
+      const connection = findConnectionOf(request)
+      guard(connection?.socket, () => serve(request, response, connection))
+    }
     server.on('request', serveGuarded)
     server.on('checkExpectation', serveGuarded) // server.ts rejects it; without a listener Node would respond
     server.on('connect', (request: IncomingMessage, peer: Http2ServerResponse | Socket) =>

@@ -50,12 +50,15 @@ interface Watched {
 /** Checks a connection and its streams at intervals, so that they do not need a timer each. */
 function watchSession(session: ServerHttp2Session, { request, idle }: Timeouts): void {
   session.setTimeout(0) // Node would not clear its own timer when the session is destroyed, and keep the session until then
-  const socket = connectionOf(session.socket)?.socket
+  const socket = connectionOf(session)?.socket
   const streams = new Map<ServerHttp2Stream, Watched>()
+  const forget = function (this: ServerHttp2Stream) {
+    streams.delete(this)
+  }
   session.on('stream', stream => {
     const now = performance.now()
     streams.set(stream, { opened: now, waiting: 0, since: now })
-    stream.once('close', () => streams.delete(stream))
+    stream.on('close', forget)
   })
   let octets = 0
   let changed = performance.now()
