@@ -7,6 +7,7 @@ import { loadCommands } from '../../src/cli/commands.ts'
 import { renderBash } from '../../src/cli/completion/bash.ts'
 import { renderFish } from '../../src/cli/completion/fish.ts'
 import { renderZsh } from '../../src/cli/completion/zsh.ts'
+import { basicEnvironment } from '../helpers/process/basic-environment.ts'
 import { runTlsbound } from '../helpers/process/process.ts'
 
 t.setTimeout(120_000)
@@ -17,7 +18,7 @@ for (const [shell, script] of Object.entries(scripts)) writeFileSync(join(folder
 
 /** Runs a shell in the folder to its end. */
 function runShell(shell: string, ...args: readonly string[]): string {
-  const env = { PATH: process.env.PATH, HOME: join(folder, 'home'), TERM: 'xterm' }
+  const env = { ...basicEnvironment, HOME: join(folder, 'home'), TERM: 'xterm' }
   mkdirSync(env.HOME, { recursive: true })
   const { stdout, stderr, error } = spawnSync(shell, args, { cwd: folder, env, encoding: 'utf8', timeout: 30_000 })
   if (error) throw new Error(`this test needs ${shell} (Debian package ${shell}): ${error.message}`)

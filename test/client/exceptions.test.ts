@@ -13,6 +13,7 @@ import { startSidecar } from '../../src/sidecar/sidecar.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { startFakeUpstream } from '../helpers/client/fake-upstream.ts'
 import { ask, connectTo, makeFolder, startTestSidecar, startUpstream } from '../helpers/client/sidecar.ts'
+import { basicEnvironment } from '../helpers/process/basic-environment.ts'
 import { startReceiver } from '../helpers/server/webhook-receiver.ts'
 import { until } from '../helpers/until.ts'
 
@@ -26,7 +27,7 @@ t.test(
         `--import=${resolve('test/helpers/server/throwing-guard.ts')}`,
         resolve('test/helpers/server/throw-everywhere.ts'),
       ],
-      { env: { PATH: process.env.PATH ?? '' } },
+      { env: basicEnvironment },
     )
     t.teardown(() => child.kill('SIGKILL'))
     const output = { stdout: '', stderr: '' }

@@ -13,6 +13,7 @@ import type { KeyPair } from '../../src/pki/signing.ts'
 import { findFreePort } from '../../src/testing/free-port.ts'
 import { startTestServer } from '../../src/testing/server.ts'
 import { callers, groups, letsNobodyIn } from '../helpers/client/outgoing-callers.ts'
+import { basicEnvironment } from '../helpers/process/basic-environment.ts'
 import type { Order, Outcome } from '../helpers/server/call-servers.ts'
 import { buildChain, type Chain, canServe, kinds, type Position } from '../helpers/tls/unusual-chains.ts'
 
@@ -114,7 +115,7 @@ async function serveDatabase({ certificate, key }: Chain): Promise<number> {
 /** Runs all these calls in a process; returns its output and how it ends. */
 async function callAll(orders: readonly Order[]): Promise<{ code: unknown; outcomes: Outcome[]; stderr: string }> {
   const child = spawn(process.execPath, [resolve('test/helpers/server/call-servers.ts')], {
-    env: { PATH: process.env.PATH ?? '' },
+    env: basicEnvironment,
   })
   t.teardown(() => child.kill('SIGKILL'))
   const output = { stdout: '', stderr: '' }

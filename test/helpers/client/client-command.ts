@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { DemoPki } from '../../../src/pki/demo.ts'
+import { basicEnvironment } from '../process/basic-environment.ts'
 import type { Ended, Environment } from '../process/process.ts'
 import { patience } from '../until.ts'
 
@@ -37,7 +38,7 @@ export function startCommand(
 ): RunningCommand {
   const child = spawn(process.execPath, [cli, ...args], {
     cwd,
-    env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE: join(cwd, '.compiled'), ...env }, // a third of the start
+    env: { ...basicEnvironment, ...env },
     timeout: patience,
     killSignal: 'SIGKILL',
   })

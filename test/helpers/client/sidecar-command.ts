@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import { basicEnvironment } from '../process/basic-environment.ts'
 import type { Ended, Environment } from '../process/process.ts'
 
 export interface RunningSidecar {
@@ -21,7 +22,7 @@ export async function startSidecarCommand(
   env: Environment = {},
 ): Promise<RunningSidecar> {
   const command = [resolve('src/cli/cli.ts'), 'sidecar', ...args]
-  const child = spawn(process.execPath, command, { cwd, env: { PATH: process.env.PATH ?? '', ...env } })
+  const child = spawn(process.execPath, command, { cwd, env: { ...basicEnvironment, ...env } })
   t.teardown(() => child.kill('SIGKILL'))
   const output = { stdout: '', stderr: '' }
   child.stderr.on('data', chunk => (output.stderr += chunk))

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import type { Checked } from '../../../src/doctor/doctor.ts'
+import { basicEnvironment } from '../process/basic-environment.ts'
 import { patience } from '../until.ts'
 import type { Entry, LoadVerdict } from './entry.ts'
 import type { Answer, Question } from './judge.ts'
@@ -17,7 +18,7 @@ export interface Court {
 export function openCourt(): Court {
   let judge: ChildProcess | undefined
   const start = () => {
-    const options = { execArgv: ['--conditions=tlsbound-source'], env: { PATH: process.env.PATH ?? '' } }
+    const options = { execArgv: ['--conditions=tlsbound-source'], env: basicEnvironment }
     return fork(resolve('test/helpers/corpus/judge.ts'), options)
   }
   return {

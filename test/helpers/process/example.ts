@@ -6,6 +6,7 @@ import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { openConnection, type TestConnection } from '../../../src/testing/connection.ts'
 import { patience } from '../until.ts'
+import { basicEnvironment } from './basic-environment.ts'
 import type { Environment } from './process.ts'
 
 interface Teardown {
@@ -36,7 +37,7 @@ export async function startExample(
 ): Promise<void> {
   const child = spawn(command[0], command.slice(1), {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...basicEnvironment, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const closed = once(child, 'close')

@@ -16,7 +16,6 @@ import { makeRepository } from './repository.ts'
 
 const root = resolve('.')
 export const cli = join(root, 'src/cli/cli.ts')
-const compiled = resolve('.tap/compiled')
 
 /** `tlsbound`, with and without `npx`, is this tree's command; packages are this tree's sources. */
 export const commands = `
@@ -43,7 +42,6 @@ export async function prepare(t: Test): Promise<Place> {
       TLSBOUND_PORT: port,
       TLSBOUND_OPS_PORT: opsPort,
       TLSBOUND_OPS_URL: `http://127.0.0.1:${opsPort}`,
-      NODE_COMPILE_CACHE: compiled,
     },
     places: [
       ['8443', port],
@@ -156,7 +154,7 @@ export const setups: Readonly<Record<string, Setup>> = {
     const ports = await Promise.all(
       ['8445', '8446', '9081', '9082'].map(async port => [port, String(await findFreePort())] as const),
     )
-    const env: Environment = { PATH: place.env.PATH ?? process.env.PATH ?? '', NODE_COMPILE_CACHE: compiled }
+    const env: Environment = { PATH: place.env.PATH ?? process.env.PATH ?? '' }
     return { ...place, env, places: [...place.places, ...ports, ['5432', String(postgres.port)] as const] }
   },
   'how-to/embed-the-issuer': certificates(({ folder }) => install(folder, 'fastify')),

@@ -11,6 +11,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { basicEnvironment } from './basic-environment.ts'
 
 export interface Block {
   readonly line: number
@@ -175,7 +176,7 @@ function openShell(t: Test, { folder, env = {} }: PageOptions): Shell {
   // A process group of its own, so that everything that a page has started ends with it.
   const bash: ChildProcess = spawn('bash', ['--noprofile', '--norc'], {
     cwd: folder,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? folder, LC_ALL: 'C.UTF-8', ...env },
+    env: { ...basicEnvironment, HOME: process.env.HOME ?? folder, LC_ALL: 'C.UTF-8', ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   })

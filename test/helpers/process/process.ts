@@ -7,6 +7,7 @@ import type { ConnectTlsOptions } from '../../../src/outgoing/connect.ts'
 import { openConnection, type TestConnection } from '../../../src/testing/connection.ts'
 import { findFreePort } from '../../../src/testing/free-port.ts'
 import { patience } from '../until.ts'
+import { basicEnvironment } from './basic-environment.ts'
 
 export type Environment = Readonly<Record<string, string>>
 
@@ -33,8 +34,8 @@ export interface RunningServer {
   ended(limit?: number): Promise<Ended>
 }
 
-/** The variables of the parent that a process needs to be found and run; no ops listener, since its port is fixed. */
-const basics = { PATH: process.env.PATH ?? '', TLSBOUND_OPS_PORT: '0' }
+/** No ops listener, since its port is fixed. */
+const basics = { ...basicEnvironment, TLSBOUND_OPS_PORT: '0' }
 
 /** Runs a program to its end, which comes after `limit` milliseconds at the latest. */
 export function run(
