@@ -11,15 +11,10 @@ export { type RequireTokenOptions, requireToken } from './plugins/fastify.ts'
 export type { MutualTls, MutualTlsOptions } from './tls/listener-options.ts'
 export { mutualTls } from './tls/mutual-tls.ts'
 export type { TlsMaterial } from './tls/options.ts'
+export type { AcceptedIssuer } from './verify/accepted-issuers.ts'
 export type { TokenDemand } from './verify/demand.ts'
 export type { IssuerKeys } from './verify/issuer-keys.ts'
 export { type IssuerProfile, type IssuerProfileName, issuerProfiles } from './verify/issuer-profiles.ts'
 export type { RefusalAnswer } from './verify/refusal.ts'
-export {
-  type AcceptedIssuer,
-  createVerifier,
-  type NodeRequest,
-  type Verifier,
-  type VerifierOptions,
-  type VerifierSettings,
-} from './verify/verifier.ts'
+export type { NodeRequest, VerifierOptions, VerifierSettings } from './verify/token-check.ts'
+export { createVerifier, type Verifier } from './verify/verifier.ts'

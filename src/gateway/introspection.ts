@@ -11,8 +11,8 @@ import { describeDuration, explainFailure, OutgoingError } from '../outgoing/fai
 import { connectionOf } from '../tls/connection.ts'
 import { keepRecheck } from '../tls/forwarded-requests.ts'
 import { discoverAddress, issuerTimeout } from '../verify/issuer-keys.ts'
+import type { NodeRequest, TokenCheck } from '../verify/token-check.ts'
 import { describeToken } from '../verify/token-facts.ts'
-import type { NodeRequest, TokenCheck } from '../verify/verifier.ts'
 import { parseUpstream } from './routes.ts'
 import { openUpstream, type Upstream, type UpstreamMaterial } from './upstream.ts'
 

@@ -6,7 +6,8 @@ import type { AccessToken } from '../core/access-token.ts'
 import { OAuthError } from '../core/errors.ts'
 import { answerContentRefusal, isContentGuarded } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
-import { toAdapterVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+import type { VerifierOptions } from '../verify/token-check.ts'
+import { toAdapterVerifier, type Verifier } from '../verify/verifier.ts'
 
 declare global {
   namespace Express {

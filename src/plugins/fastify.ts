@@ -19,8 +19,8 @@ import { whenReady } from '../core/when-ready.ts'
 import { contentRefusalOf, onContentRefused } from '../verify/content-guard.ts'
 import { checkDemand, type TokenDemand } from '../verify/demand.ts'
 import { buildRefusal } from '../verify/refusal.ts'
+import { createTokenCheck, type TokenCheckOptions, type VerifierOptions } from '../verify/token-check.ts'
 import type { TokenVerifier } from '../verify/token-verifier.ts'
-import { createTokenCheck, type TokenCheckOptions, type VerifierOptions } from '../verify/verifier.ts'
 import { type RefusalListener, type RefusalOptions, refuse } from './refuse.ts'
 
 /** Options of `createVerifier`. `onRefusal` receives Fastify's request; warnings go to the app's log. */

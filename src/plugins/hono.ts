@@ -8,7 +8,8 @@ import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
 import { contentRefusalOf } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
-import { type NodeRequest, toAdapterVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+import type { NodeRequest, VerifierOptions } from '../verify/token-check.ts'
+import { toAdapterVerifier, type Verifier } from '../verify/verifier.ts'
 
 /** Types of the app: `new Hono<TokenEnv>()`, so that `c.get('token')` is an AccessToken. */
 export interface TokenEnv {

@@ -7,7 +7,8 @@ import { OAuthError } from '../core/errors.ts'
 import { endConnection } from '../tls/connection.ts'
 import { contentRefusalOf, isContentGuarded } from '../verify/content-guard.ts'
 import type { TokenDemand } from '../verify/demand.ts'
-import { toAdapterVerifier, type Verifier, type VerifierOptions } from '../verify/verifier.ts'
+import type { VerifierOptions } from '../verify/token-check.ts'
+import { toAdapterVerifier, type Verifier } from '../verify/verifier.ts'
 
 /** Type of the app's state: `new Koa<TokenState>()`, so that `ctx.state.token` is an AccessToken. */
 export interface TokenState {

@@ -7,7 +7,7 @@ import { whenReady } from '../../core/when-ready.ts'
 import { createStatement, type Recipient } from '../../gateway/assertion.ts'
 import { connectionOf } from '../../tls/connection.ts'
 import type { TokenDemand } from '../../verify/demand.ts'
-import { createTokenCheck } from '../../verify/verifier.ts'
+import { createTokenCheck } from '../../verify/token-check.ts'
 import { RequestError } from '../errors.ts'
 import type { ServerParts } from '../parts.ts'
 
