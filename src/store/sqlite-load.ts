@@ -42,20 +42,22 @@ export function loadRows(database: DatabaseSync, isIntact: boolean): LoadedRows 
 /**
  * Checks the file for damage, but for the rows of the revocations: compare the sums with theirs. PRAGMA integrity_check would search each
  * row in each index, which takes seconds for a million. Here each index is read in its order, and its entries are added up. That also
- * finds an entry that differs from its row, is missing, is one too many, or is in the wrong place.
+ * finds an entry that differs from its row, is missing, is one too many, or is in the wrong place. `unknown`: a value cannot be packed.
  * @throws DamagedError, or an error of SQLite
  */
-export function checkIndexes(database: DatabaseSync): Sums {
+export function checkIndexes(database: DatabaseSync): Sums | 'unknown' {
   requireSoundPages(database)
   requireIntegrity(database, ['clients'])
   const [values, times] = [addUpValues(database), addUpTimes(database)]
+  if (values === undefined) return 'unknown'
   if (values.count !== times.count) throw new DamagedError()
   return { count: values.count, values: values.sum, times: times.sum }
 }
 
 /** @throws DamagedError when the rows and the indexes differ. */
-export function requireSame({ sums }: LoadedRows, indexes: Sums): void {
+export function requireSame({ sums }: LoadedRows, indexes: Sums | 'unknown'): void {
   if (sums === undefined) return
+  if (indexes === 'unknown') throw new DamagedError()
   const { count, values, times } = indexes
   if (sums.count !== count || sums.values !== values || sums.times !== times) throw new DamagedError()
 }
@@ -91,8 +93,11 @@ interface IndexSum {
   readonly sum: number
 }
 
-/** Adds up the index of the kinds and values. @throws DamagedError for a wrong order */
-function addUpValues(database: DatabaseSync): IndexSum {
+/**
+ * Adds up the index of the kinds and values. Undefined: a value cannot be packed, and need not be in the order of JavaScript.
+ * @throws DamagedError for a wrong order
+ */
+function addUpValues(database: DatabaseSync): IndexSum | undefined {
   let [count, sum, lastKind, lastValue] = [0, 0, '', '']
   const sql =
     'SELECT kind, value, sequence FROM revocations INDEXED BY sqlite_autoindex_revocations_1 WHERE (kind, value) > (?, ?)'
@@ -100,6 +105,7 @@ function addUpValues(database: DatabaseSync): IndexSum {
   for (const rows of readPortions(database, `${sql} ORDER BY kind, value`, ['', ''], next)) {
     for (const [kind, value, sequence] of rows) {
       if (!isText(kind) || !isText(value) || !isNumber(sequence)) throw new DamagedError()
+      if (notAscii.test(kind) || notAscii.test(value)) return undefined
       if (kind < lastKind || (kind === lastKind && value <= lastValue && count > 0)) throw new DamagedError()
       lastKind = kind
       lastValue = value
@@ -184,6 +190,9 @@ function* readTimes(database: DatabaseSync): Generator<readonly Row[], void> {
     isWithinSecond = !isAll
   }
 }
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const notAscii = /[^\x00-\x7f]/
 
 /** Less than every number of a row. */
 const beforeAll = Number.MIN_SAFE_INTEGER

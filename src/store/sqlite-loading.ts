@@ -39,7 +39,7 @@ export function beginLoading(path: string, isIntact: boolean, smallest = smalles
   let loaded: Loading['loaded']
   try {
     const rows = start<LoadedRows>('rows')
-    loaded = isIntact ? rows : compare(path, rows, start<Sums>('indexes'))
+    loaded = isIntact ? rows : compare(path, rows, start<Sums | 'unknown'>('indexes'))
   } catch {
     for (const thread of threads) void thread.terminate()
     database.close() // Node's permissions do not allow threads, for example
@@ -69,7 +69,7 @@ function resultOf<Found>(thread: Worker, path: string): Promise<Found | undefine
 
 async function compare(
   path: string,
-  ...results: readonly [Promise<LoadedRows | undefined>, Promise<Sums | undefined>]
+  ...results: readonly [Promise<LoadedRows | undefined>, Promise<Sums | 'unknown' | undefined>]
 ): Promise<LoadedRevocations | undefined> {
   const [rows, indexes] = await Promise.all(results)
   if (rows === undefined || indexes === undefined) return undefined

@@ -12,7 +12,7 @@ export interface Task {
 }
 
 /** What a thread found. The problem completes "the state file …". */
-export type Answer = { readonly found: LoadedRows | Sums } | { readonly problem: string }
+export type Answer = { readonly found: LoadedRows | Sums | 'unknown' } | { readonly problem: string }
 
 const { url, part, isIntact } = workerData as Task
 
@@ -24,7 +24,8 @@ try {
 } catch (error) {
   answer = { problem: explainSqlite(error) }
 }
-const packed = 'found' in answer && 'packed' in answer.found ? answer.found.packed : undefined
+const found = 'found' in answer ? answer.found : undefined
+const packed = typeof found === 'object' && 'packed' in found ? found.packed : undefined
 const given = packed === undefined ? [] : [packed.octets, packed.ends, packed.expires, packed.slots]
 parentPort?.postMessage(
   answer,

@@ -107,8 +107,8 @@ function isAccepted(connection: Connection | undefined): boolean {
 const callbackFailed = -902
 
 /**
- * Ends a session with GOAWAY and ENHANCE_YOUR_CALM (RFC 9113 §7). Closes it before destroying it, so that no stream begins and Node
- * continues to read until the peer closes. Otherwise the peer would get a TCP reset instead of the GOAWAY.
+ * Ends a session with GOAWAY and ENHANCE_YOUR_CALM (RFC 9113 §7). Closes it first, so that no stream begins. The socket is destroyed
+ * later, because the peer would get a TCP reset instead of the GOAWAY.
  */
 function endSession(session: ServerHttp2Session, socket: TLSSocket | undefined): void {
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, undefined, advice)

@@ -3,13 +3,13 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Http2SecureServer, Http2ServerRequest, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { constants } from 'node:http2'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { connectionOf } from './connection.ts'
 
 export interface Timeouts {
   /** Seconds from the first to the last octet of a request. */
   readonly request: number
-  /** Seconds after which a connection is closed that has no requests, or whose peer does not read. */
+  /** Seconds after which a connection is closed that is silent between requests, or whose peer does not read. */
   readonly idle: number
 }
 
@@ -32,9 +32,10 @@ export function isSlowBodyAllowed(socket: object): boolean {
 export function enforceTimeouts(server: Http2SecureServer | Server, limits: Timeouts): void {
   const during = limits.idle * 1000
   server.setTimeout(during)
-  const onTimeout = (socket: Socket) => {
-    // A socket has this timeout during a request; between requests Node sets another one.
-    if (socket.timeout !== during || socket.writableLength > 0) socket.destroy()
+  const onTimeout = (peer: Socket | ServerHttp2Session) => {
+    // An app can set one for a session. A socket has this timeout during a request; between requests Node sets another one.
+    if (!(peer instanceof Socket)) peer.close()
+    else if (peer.timeout !== during || peer.writableLength > 0) peer.destroy()
   }
   server.on('timeout', onTimeout as () => void)
   server.on('session', session => watchSession(session, limits))
@@ -73,7 +74,10 @@ function watchSession(session: ServerHttp2Session, { request, idle }: Timeouts):
     }
     const count = (socket?.bytesRead ?? 0) + (socket?.bytesWritten ?? 0)
     if (count !== octets) [octets, changed] = [count, now]
-    else if (now - changed > idle * 1000) session.close()
+    else if (now - changed <= idle * 1000) return
+    else if (session.destroyed)
+      socket?.destroy() // its end is not written, because the peer does not read
+    else session.close()
   }
   const timer = setInterval(look, (Math.min(request, idle) * 1000) / 4).unref()
   session.once('close', () => clearInterval(timer))
