@@ -170,12 +170,6 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       if (connection === undefined) return
       connection.session = session
       keepConnection(session, connection)
-      // Without this timer, Node waits indefinitely for the peer to close its end. The session's `close` comes only then.
-      const { socket } = connection
-      socket.once('finish', () => {
-        const timer = setTimeout(() => socket.destroy(), timeouts.linger * 1000).unref()
-        socket.once('close', () => clearTimeout(timer))
-      })
     })
     enforceTimeouts(server, timeouts)
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -48,7 +48,10 @@ interface Watched {
   since: number
 }
 
-/** Checks a connection and its streams at intervals, so that they do not need a timer each. */
+/**
+ * Checks a connection and its streams at intervals, so that they do not need a timer each. A session that has ended stays until its socket
+ * closes, which Node leaves to the peer: a slow one may still read the last response.
+ */
 function watchSession(session: ServerHttp2Session, { request, idle }: Timeouts): void {
   session.setTimeout(0) // Node would not clear its own timer when the session is destroyed, and keep the session until then
   const socket = connectionOf(session)?.socket
@@ -75,8 +78,7 @@ function watchSession(session: ServerHttp2Session, { request, idle }: Timeouts):
     const count = (socket?.bytesRead ?? 0) + (socket?.bytesWritten ?? 0)
     if (count !== octets) [octets, changed] = [count, now]
     else if (now - changed <= idle * 1000) return
-    else if (session.destroyed)
-      socket?.destroy() // its end is not written, because the peer does not read
+    else if (session.destroyed) socket?.destroy()
     else session.close()
   }
   const timer = setInterval(look, (Math.min(request, idle) * 1000) / 4).unref()

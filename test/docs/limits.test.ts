@@ -36,7 +36,7 @@ import { maximumRemembered } from '../../src/tls/verified-tokens.ts'
 import { issuerTimeout } from '../../src/verify/issuer-keys.ts'
 import { maximumProven, maximumUsed } from '../../src/verify/proofs.ts'
 
-const { handshake, headers, request, idle, linger, retirement, retirementGrace, revoked } = defaultTimeouts
+const { handshake, headers, request, idle, retirement, retirementGrace, revoked } = defaultTimeouts
 const { connect, handshake: outgoingHandshake, head, whole } = requestDeadlines
 const server = await startTestServer()
 t.teardown(() => server.close())
@@ -73,7 +73,7 @@ const limits: Readonly<Record<string, string>> = {
   'connection whose certificate a newly loaded revocation list names': `${revoked} s`,
   'other connection, after a change of authorities or lists, or after the end of one of them': `${retirement} s; ${retirement + retirementGrace} s at most`,
   'the same, if its certificate was refused or missing before the change': `0 s; ${retirementGrace} s at most`,
-  'closed connection over HTTP/2 whose peer does not close its end': `${linger} s`,
+  'closed connection over HTTP/2 whose peer does not close its end': `${idle} s without an octet, ${checked}`,
   'resets of any kind, with those of answered requests': `${resetLimits.streamResetBurst} at once; ${resetLimits.streamResetRate} per second`,
   'rest of a request body after an early response of the sidecar, or of the upstream of a gateway, over HTTP/1.1': `${seconds(unreadLimits.time)}, ${octets(unreadLimits.octets)}`,
   'name resolution and TCP connection': seconds(connect),

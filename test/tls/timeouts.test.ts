@@ -8,7 +8,7 @@ import t from 'tap'
 import { startTestServer } from '../../src/testing/server.ts'
 import { until } from '../helpers/until.ts'
 
-const timeouts = { idle: 3600, request: 3600, linger: 1 }
+const timeouts = { idle: 3600, request: 3600 }
 const server = await startTestServer({ tls: { timeouts } })
 t.teardown(() => server.close())
 const { ca, alice } = server.pki
@@ -63,7 +63,7 @@ t.test('keeps nothing of an HTTP/1.1 connection that ended', async () => {
 })
 
 t.test('closes silent HTTP/2 connections of peers that do not close their end', async t => {
-  const short = await startTestServer({ tls: { timeouts: { idle: 1, request: 1, headers: 1, linger: 1 } } })
+  const short = await startTestServer({ tls: { timeouts: { idle: 1, request: 1, headers: 1 } } })
   t.teardown(() => short.close())
   const open = () => {
     const socket = connect({
