@@ -169,7 +169,7 @@ export function mutualTls(options: MutualTlsOptions): MutualTls {
       const connection = connectionOf(session.socket)
       if (connection === undefined) return
       connection.session = session
-      keepConnection(session, connection)
+      keepConnection(session, connection) // the listeners of `session` below read it
     })
     enforceTimeouts(server, timeouts)
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

@@ -52,7 +52,7 @@ export const optionalIssuerRules: Rules = { jwks: anyRule, profile: anyRule }
  * Returns the verifier of tokens of one issuer, or of several. `onWarning` is called with a message about ignored keys.
  * @throws TypeError that names the invalid option.
  */
-export function verifierOfIssuers(
+export function createVerifierOfIssuers(
   options: AcceptedIssuers & { readonly isRevoked?: (claims: AccessTokenClaims) => boolean },
   onWarning: (message: string) => void,
 ): TokenVerifier {

@@ -14,9 +14,9 @@ import { keepRecheck } from '../tls/forwarded-requests.ts'
 import {
   type AcceptedIssuer,
   type AcceptedIssuers,
+  createVerifierOfIssuers,
   issuerRules,
   optionalIssuerRules,
-  verifierOfIssuers,
 } from './accepted-issuers.ts'
 import { refuseSecondToken } from './bearer.ts'
 import { onContentRefused } from './content-guard.ts'
@@ -42,6 +42,7 @@ export interface VerifierSettings extends TokenDemand {
 }
 
 /** One issuer, or several as `issuers`. */
+// AcceptedIssuers, spelled out for the reference of the library.
 export type VerifierOptions = VerifierSettings & (AcceptedIssuer | { readonly issuers: readonly AcceptedIssuer[] })
 
 /** Verifies the token of a request. Returns a promise only if a fetch or a store lookup is needed for its first use. */
@@ -66,7 +67,7 @@ export function createTokenCheck(options: TokenCheckOptions, adapterRules: Rules
   const demandOf = createDemands(options)
   const inspected = new WeakSet<Server>()
   const warn = options.onWarning ?? warnProcess
-  const verifier = 'verifier' in options ? options.verifier : verifierOfIssuers(options, warn)
+  const verifier = 'verifier' in options ? options.verifier : createVerifierOfIssuers(options, warn)
   const inspect = (server: Server | undefined) => {
     if (server === undefined || inspected.has(server)) return
     inspected.add(server)
@@ -136,6 +137,7 @@ function checkVerifierOptions(options: unknown, adapterRules: Rules): void {
   else checkOptions(options, undefined, issuerRules, { ...optional, ...optionalIssuerRules })
 }
 
+/** The default of `onWarning`. */
 export function warnProcess(message: string): void {
   process.emitWarning(message, 'TlsboundWarning')
 }
